@@ -1,0 +1,121 @@
+"""A living copy of a set of objects: list, watch, bookmarks, list again when the server has forgotten.
+
+The feed reports what changed. It never says that an object was deleted, only that it is no longer in the
+selection: absence is not proof, so whoever acts on one reads the object by name first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic
+
+from greenroom_core.kube.client import KubeClient, Selection, WatchEvent
+from greenroom_core.kube.errors import Expired, KubeError
+from greenroom_core.kube.kinds import Kind, Loose, R, kind
+from greenroom_core.kube.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger("greenroom.core.feed")
+
+_bookmarks: Kind[Loose] = kind("", "bookmarks", Loose)
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[R]):
+    """`old` is None for an object not known before; `new` is None for one that left the selection."""
+
+    old: R | None
+    new: R | None
+
+
+class Feed(Generic[R]):
+    """Keeps `store` like the API server's objects of `kind` in `selection`; `on_change` is called, in order and
+    without awaiting, for every step."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        kind: Kind[R],
+        selection: Selection,
+        on_change: Callable[[Change[R]], None],
+    ) -> None:
+        self.store: Store[R] = Store()
+        self.synced = asyncio.Event()
+        self.heard_at = client.world.clock.boot()
+        self._client = client
+        self._kind = kind
+        self._selection = selection
+        self._on_change = on_change
+        self._version = ""
+
+    @property
+    def silence_seconds(self) -> float:
+        """Since the server last said anything on this feed; bookmarks come about once a minute."""
+        return self._client.world.clock.boot() - self.heard_at
+
+    def learn(self, item: R) -> None:
+        """Takes the body of an answer, which is often ahead of the watch."""
+        taken, old = self.store.put(item)
+        if taken:
+            self._on_change(Change(old, item))
+
+    def forget(self, item: R) -> None:
+        """Takes a 404 on `item`, as it was known when asked."""
+        old = self.store.drop(item.metadata.uid, item.metadata.version)
+        if old is not None:
+            self._on_change(Change(old, None))
+
+    async def relist(self) -> None:
+        """A quorum list of everything, taken into the store. Raises what the client raises."""
+        page = await self._client.list(self._kind, self._selection)
+        self.heard_at = self._client.world.clock.boot()
+        for item in page.items:
+            self.learn(item)
+        version = int(page.version or "0")
+        for item in self.store.missing_from(page.items, version):
+            self._drop(item, version)
+        self._version = page.version
+        self.synced.set()
+
+    async def run(self) -> None:
+        """Lists and watches until cancelled. Every outage is logged once and outlived."""
+        failures = 0
+        while True:
+            try:
+                if not self._version:
+                    await self.relist()
+                failures = 0
+                await self._watch()
+            except Expired:
+                self._version = ""
+            except KubeError as error:
+                failures += 1
+                level = logging.WARNING if failures == 1 else logging.DEBUG
+                logger.log(level, "%s: %s; trying again", self._kind.plural, error)
+                await self._client.world.clock.sleep(min(0.1 * 2 ** min(failures, 6), 5.0))
+
+    async def _watch(self) -> None:
+        async with self._client.watch(self._kind, self._selection, self._version) as events:
+            async for event in events:
+                self.heard_at = self._client.world.clock.boot()
+                self._take(event)
+
+    def _take(self, event: WatchEvent) -> None:
+        if event.type == "BOOKMARK":
+            self._version = _bookmarks.decoder.decode(event.object).metadata.resource_version
+            return
+        item = self._kind.decoder.decode(event.object)
+        if event.type == "DELETED":
+            self._drop(item, item.metadata.version)
+        else:
+            self.learn(item)
+        self._version = item.metadata.resource_version
+
+    def _drop(self, item: R, version: int) -> None:
+        old = self.store.drop(item.metadata.uid, version)
+        if old is not None:
+            self._on_change(Change(old, None))

@@ -1,0 +1,77 @@
+"""The parts of a core/v1 Pod that scheduling and the local node look at."""
+
+from __future__ import annotations
+
+from datetime import datetime  # msgspec reads annotations at run time
+from typing import Any
+
+from msgspec import field
+
+from greenroom_core.model import names
+from greenroom_core.model.meta import ConditionStatus, Resource, Wire
+
+
+class PodCondition(Wire, frozen=True):
+    type: str
+    status: ConditionStatus
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class ContainerStatus(Wire, frozen=True):
+    name: str = ""
+    ready: bool = False
+    restart_count: int = 0
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class PodSpec(Wire, frozen=True):
+    node_name: str = ""
+    termination_grace_period_seconds: int | None = None
+    containers: tuple[dict[str, Any], ...] = ()
+
+
+class PodStatus(Wire, frozen=True):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    pod_ip: str = field(name="podIP", default="")
+    start_time: datetime | None = None
+    conditions: tuple[PodCondition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(Resource, frozen=True):
+    spec: PodSpec = field(default_factory=PodSpec)
+    status: PodStatus = field(default_factory=PodStatus)
+
+    @property
+    def runtime(self) -> str:
+        return self.metadata.labels.get(names.RUNTIME_LABEL, "")
+
+    @property
+    def revision(self) -> str:
+        return self.metadata.labels.get(names.REVISION_LABEL, "")
+
+    @property
+    def slots(self) -> int:
+        value = self.metadata.annotations.get(names.SLOTS_ANNOTATION, "")
+        return int(value) if value.isdecimal() else 0
+
+    @property
+    def busy(self) -> bool:
+        return names.BUSY_LABEL in self.metadata.labels
+
+    @property
+    def ready(self) -> bool:
+        return any(c.type == "Ready" and c.status is ConditionStatus.TRUE for c in self.status.conditions)
+
+    @property
+    def leaving(self) -> bool:
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def finished(self) -> bool:
+        """Its process is over: a runtime pod is one process life."""
+        return self.status.phase in ("Failed", "Succeeded")

@@ -1,0 +1,130 @@
+"""AgentSession: one AI agent on one call.
+
+`spec` says what is wanted and never changes. `status` is a baton: the operator writes it until the bind, the bound
+pod from then on, the operator again once that pod is lost or has given the session back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # msgspec reads annotations at run time
+from enum import StrEnum
+from typing import Annotated, Any
+
+from msgspec import Meta, field
+
+from greenroom_core.model import names
+from greenroom_core.model.meta import Conditions, Resource, Wire
+from greenroom_core.model.metrics import SessionMetrics
+from greenroom_core.model.phases import Phase
+from greenroom_core.model.reasons import EndReason
+
+CALL_ID_PATTERN = "^[a-z0-9_-]+$"
+CALL_ID_MAX_LENGTH = 255
+MESSAGE_MAX_LENGTH = 1024
+
+CallId = Annotated[
+    str, Meta(pattern=CALL_ID_PATTERN, min_length=1, max_length=CALL_ID_MAX_LENGTH, description="The call.")
+]
+ObjectName = Annotated[str, Meta(min_length=1, max_length=253)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+
+SCHEDULED = "Scheduled"
+READY = "Ready"
+JOINED = "Joined"
+
+
+class RestartPolicy(StrEnum):
+    """What follows the loss of the pod of a session that has been Running."""
+
+    NEVER = "Never"
+    ON_POD_LOSS = "OnPodLoss"
+
+
+class SessionLimits(Wire, frozen=True):
+    """Time limits of one session; what is absent comes from the AgentRuntime, the agent file, the built-in."""
+
+    max_duration_seconds: Annotated[
+        PositiveSeconds | None, Meta(description="The session is closed this long after its start.")
+    ] = None
+    idle_timeout_seconds: Annotated[
+        Annotated[float, Meta(ge=0, le=31_536_000)] | None,
+        Meta(description="The agent leaves after being alone this long; 0 turns it off. Built-in: 60."),
+    ] = None
+    start_deadline_seconds: Annotated[
+        PositiveSeconds | None, Meta(description="How long to wait for a free slot. Built-in: 60.")
+    ] = None
+
+
+class SessionDefaults(Wire, frozen=True):
+    """What a session's own spec may leave out."""
+
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    restart_policy: Annotated[
+        RestartPolicy | None,
+        Meta(description="Whether a session that has been Running runs again after its pod was lost."),
+    ] = None
+    ttl_seconds_after_finished: Annotated[
+        Annotated[int, Meta(ge=0, le=31_536_000)] | None,
+        Meta(description="The object is deleted this long after the session's end; absent: never."),
+    ] = None
+
+
+class SessionSpec(SessionDefaults, frozen=True, kw_only=True):
+    call_id: CallId
+    call_type: Annotated[str, Meta(min_length=1, max_length=64, description="The call's type.")] = "default"
+    runtime: Annotated[ObjectName, Meta(description="The AgentRuntime that may run it.")] = names.DEFAULT_RUNTIME
+    pod_name: Annotated[ObjectName | None, Meta(description="Only this pod may run it; absent: any.")] = None
+    parameters: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Passed to create_agent and join_call as far as their signatures take them. Never a "
+            "file path, never a secret.",
+            extra_json_schema={"x-kubernetes-preserve-unknown-fields": True, "maxProperties": 128},
+        ),
+    ] = field(default_factory=dict)
+    priority: Annotated[int, Meta(ge=-1_000_000, le=1_000_000, description="Higher is bound first while Pending.")] = 0
+
+
+class Effective(SessionDefaults, frozen=True):
+    """The merged settings that hold for the attempt: session before AgentRuntime. Written with the bind."""
+
+
+class SessionStatus(Wire, frozen=True):
+    phase: Phase = Phase.PENDING
+    pod_name: str | None = None
+    pod_uid: str | None = field(name="podUID", default=None)
+    attempt: Annotated[int, Meta(ge=0, description="Grows with each bind.")] = 0
+    epoch: Annotated[int, Meta(ge=0, description="The leadership that decided last.")] = 0
+    effective: Effective | None = None
+    revision: str | None = None
+    scheduled_at: datetime | None = None
+    started_at: datetime | None = None
+    joined_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: EndReason | None = None
+    message: Annotated[str, Meta(max_length=MESSAGE_MAX_LENGTH)] | None = None
+    conditions: Conditions = ()
+    metrics: SessionMetrics | None = None
+    metrics_generated_at: datetime | None = None
+
+
+class AgentSession(Resource, frozen=True, kw_only=True):
+    spec: SessionSpec
+    status: SessionStatus = field(default_factory=SessionStatus)
+
+    @property
+    def bound(self) -> bool:
+        """A pod holds it, and with it the baton."""
+        return self.status.pod_uid is not None and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        return self.status.phase.terminal
+
+    @property
+    def close_requested(self) -> bool:
+        return bool(self.metadata.annotations.get(names.CLOSE_REQUESTED))
+
+    @property
+    def deleting(self) -> bool:
+        return self.metadata.deletion_timestamp is not None
