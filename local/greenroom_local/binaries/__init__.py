@@ -1,0 +1,8 @@
+"""etcd, kube-apiserver and kubectl for this machine. The standard library only: it runs before any set-up."""
+
+from __future__ import annotations
+
+from greenroom_local.binaries.found import Binaries, Unusable
+from greenroom_local.binaries.search import NotFound, find_installed
+
+__all__ = ["Binaries", "NotFound", "Unusable", "find_installed"]

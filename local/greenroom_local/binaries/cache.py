@@ -1,0 +1,57 @@
+"""The per-user cache: where binaries live between runs, and how they get there in one piece."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from greenroom_local.binaries import pins
+
+
+def cache_root(environment: Mapping[str, str]) -> Path:
+    """Our folder in the user's cache; ``XDG_CACHE_HOME`` moves it."""
+    base = environment.get("XDG_CACHE_HOME", "")
+    # The XDG rule: a relative path there is to be ignored.
+    parent = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    return parent / "greenroom"
+
+
+def binaries_folder(environment: Mapping[str, str]) -> Path:
+    """Where the pinned versions live; the versions are in the name, so that an upgrade never meets old files."""
+    name = f"k8s-{pins.KUBERNETES_VERSION}-etcd-{pins.ETCD_VERSION}"
+    return cache_root(environment) / name / "bin"
+
+
+@contextlib.contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """A folder beside `target` to fill; on a clean exit it becomes `target`, else it is gone.
+
+    Two processes may do this at once: the later rename wins, and both results are whole.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield stage
+        stage.chmod(0o755)
+        _replace(stage, target)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _replace(stage: Path, target: Path) -> None:
+    # A folder cannot be renamed over one with content, so an old one steps aside first.
+    aside = stage.with_name(stage.name + "-old")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(target, aside)
+    try:
+        os.rename(stage, target)
+    except OSError:
+        # Somebody else finished in between; theirs is as good.
+        if not target.is_dir():
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,77 @@
+"""The command lines of etcd and kube-apiserver. Values in, words out; nothing is started here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from greenroom_local.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from greenroom_local.binaries import Binaries
+    from greenroom_local.certificates import Certificates
+
+SERVICE_ADDRESSES = "10.0.0.0/24"
+ISSUER = "https://kubernetes.default.svc"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the servers of one control plane listen, all on the loopback address."""
+
+    etcd: int
+    etcd_peer: int
+    api_server: int
+
+
+def etcd_words(
+    binaries: Binaries, files: Certificates, ports: Ports, data: Path, *, unsafe_no_fsync: bool
+) -> tuple[str, ...]:
+    """etcd with one member; clients need a certificate, so that other users of the machine stay out."""
+    client, peer = f"https://{LOOPBACK}:{ports.etcd}", f"https://{LOOPBACK}:{ports.etcd_peer}"
+    words = (
+        str(binaries.etcd),
+        "--name=local",
+        f"--data-dir={data}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=local={peer}",
+        "--client-cert-auth",
+        f"--trusted-ca-file={files.ca}",
+        f"--cert-file={files.server}",
+        f"--key-file={files.server_key}",
+        "--peer-client-cert-auth",
+        f"--peer-trusted-ca-file={files.ca}",
+        f"--peer-cert-file={files.server}",
+        f"--peer-key-file={files.server_key}",
+        "--log-level=warn",
+    )
+    return (*words, "--unsafe-no-fsync") if unsafe_no_fsync else words
+
+
+def api_server_words(binaries: Binaries, files: Certificates, ports: Ports) -> tuple[str, ...]:
+    """kube-apiserver with RBAC and service-account tokens as in a cluster."""
+    return (
+        str(binaries.kube_apiserver),
+        f"--etcd-servers=https://{LOOPBACK}:{ports.etcd}",
+        f"--etcd-cafile={files.ca}",
+        f"--etcd-certfile={files.server}",
+        f"--etcd-keyfile={files.server_key}",
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={ports.api_server}",
+        f"--client-ca-file={files.ca}",
+        f"--tls-cert-file={files.server}",
+        f"--tls-private-key-file={files.server_key}",
+        f"--service-account-key-file={files.service_account_key}",
+        f"--service-account-signing-key-file={files.service_account_key}",
+        f"--service-account-issuer={ISSUER}",
+        f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
+        "--authorization-mode=Node,RBAC",
+        "--allow-privileged=true",
+        "--endpoint-reconciler-type=none",
+        "--profiling=false",
+    )

@@ -1,0 +1,36 @@
+"""The real control plane, once for the whole test session."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from greenroom_local.binaries import find_installed
+from greenroom_local.control_plane import ControlPlane
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def control_plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ControlPlane]:
+    """etcd and kube-apiserver, ready. Shared by all tests: a test that stops a server starts it again.
+
+    It has no event loop of its own: use it in a test on any loop.
+    """
+    binaries = find_installed()
+    assert binaries is not None, "no control-plane binaries: run `make test`, which brings them"
+    directory = tmp_path_factory.mktemp("control-plane")
+    async with ControlPlane(binaries, directory, unsafe_no_fsync=True) as plane:
+        yield plane
+
+
+@pytest_asyncio.fixture
+async def namespace(control_plane: ControlPlane) -> str:
+    """A new, empty namespace of the test's own, with the service account `default`."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    await control_plane.ensure_namespace(name)
+    return name
