@@ -8,14 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from greenroom_local.binaries import NotFound, find_installed
+from greenroom_local.binaries import NotFound, find_binaries
 from greenroom_local.control_plane import ControlPlane, ControlPlaneError
 from greenroom_local.signals import until_asked_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from greenroom_local.binaries import Binaries
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,15 +38,8 @@ def _parser() -> argparse.ArgumentParser:
 async def _control_plane(options: argparse.Namespace) -> int:
     async with (
         until_asked_to_end() as end,
-        ControlPlane(_binaries(), options.dir, unsafe_no_fsync=options.unsafe_no_fsync) as plane,
+        ControlPlane(find_binaries(), options.dir, unsafe_no_fsync=options.unsafe_no_fsync) as plane,
     ):
         print(plane.kubeconfig, flush=True)
         await end.wait()
     return 0
-
-
-def _binaries() -> Binaries:
-    found = find_installed()
-    if found is None:
-        raise NotFound("no control-plane binaries on this machine")
-    return found

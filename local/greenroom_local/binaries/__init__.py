@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from greenroom_local.binaries.found import Binaries, Unusable
-from greenroom_local.binaries.search import NotFound, find_installed
+from greenroom_local.binaries.search import NotFound, find_binaries, find_installed
 
-__all__ = ["Binaries", "NotFound", "Unusable", "find_installed"]
+__all__ = ["Binaries", "NotFound", "Unusable", "find_binaries", "find_installed"]

