@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from greenroom_local.binaries import pins
 from greenroom_local.binaries.progress import megabytes
@@ -75,7 +75,7 @@ class _State:
 
 
 class _Response(Protocol):
-    def read(self, amount: int, /) -> bytes: ...
+    def read1(self, amount: int, /) -> bytes: ...
 
 
 class _Transfer:
@@ -131,7 +131,7 @@ class _Transfer:
 
     def _copy(self, response: _Response) -> None:
         with self._file.open("wb") as file:
-            while not self._given_up and (chunk := response.read(_CHUNK_BYTES)):
+            while not self._given_up and (chunk := response.read1(_CHUNK_BYTES)):
                 file.write(chunk)
                 self._received += len(chunk)
                 if self._received > _LARGEST_BYTES:
@@ -158,7 +158,7 @@ def _unpack(file: Path, folder: Path) -> None:
         raise DownloadFailed(f"the archive cannot be unpacked: {error}") from None
 
 
-def _write_program(path: Path, content: _Response) -> None:
+def _write_program(path: Path, content: IO[bytes]) -> None:
     with path.open("wb") as program:
         while chunk := content.read(_CHUNK_BYTES):
             program.write(chunk)
