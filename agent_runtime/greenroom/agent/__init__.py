@@ -1,0 +1,27 @@
+"""Agents that take part in calls. Cheap to import: no engine and no numpy comes with it."""
+
+from __future__ import annotations
+
+from greenroom.agent.agent import Agent
+from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
+from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Call, CallSink, Connection, Edge, TurnDetection
+from greenroom.agent.participants import Participant, User
+
+__all__ = [
+    "LLM",
+    "STT",
+    "TTS",
+    "VAD",
+    "Agent",
+    "Call",
+    "CallSink",
+    "Connection",
+    "Conversation",
+    "Edge",
+    "Message",
+    "Participant",
+    "Role",
+    "ToolCall",
+    "TurnDetection",
+    "User",
+]

@@ -1,0 +1,85 @@
+"""The parts of one agent, started together and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from greenroom.agent.interfaces import Component
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
+    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Edge, TurnDetection
+    from greenroom.observability import MetricsCollector
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.agent")
+
+CLOSE_LIMIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """What an agent was built from."""
+
+    edge: Edge
+    llm: LLM
+    stt: STT | None
+    tts: TTS | None
+    vad: VAD | None
+    turn_detection: TurnDetection | None
+    processors: tuple[Any, ...]
+
+    def check(self) -> None:
+        """Raises :class:`ValueError` if these cannot take part in a call."""
+        if self.stt is None and self.tts is None and not self.processors:
+            raise ValueError("the agent can process neither audio nor video: give it stt, tts or processors")
+        if self.stt is not None and self.vad is None:
+            raise ValueError(
+                f"stt={type(self.stt).__name__} needs to be told when the user speaks: give the agent a vad, "
+                "for instance vad=local.VAD()"
+            )
+
+    def report_to(self, collector: MetricsCollector) -> None:
+        for component in self._components():
+            component.metrics.merge(collector)
+
+    async def start(self) -> None:
+        """Start all at once; the first error stops the others and is raised."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for component in self._components():
+                    group.create_task(component.start())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def close(self, clock: Clock) -> None:
+        """Close all at once, then the edge; an error or a hang of one does not keep the others open."""
+        async with asyncio.TaskGroup() as group:
+            for component in (*self._components(), *self._closable_processors()):
+                group.create_task(guarded(component.close(), f"close {type(component).__name__}", clock))
+        await guarded(self.edge.close(), "close the edge", clock)
+
+    def _components(self) -> Iterator[Component]:
+        parts = (self.llm, self.stt, self.tts, self.vad, self.turn_detection, *self.processors)
+        return (part for part in parts if isinstance(part, Component))
+
+    def _closable_processors(self) -> Iterator[Any]:
+        return (
+            processor
+            for processor in self.processors
+            if not isinstance(processor, Component) and inspect.iscoroutinefunction(getattr(processor, "close", None))
+        )
+
+
+async def guarded(step: Awaitable[object], what: str, clock: Clock) -> None:
+    """One step of a shutdown: within :data:`CLOSE_LIMIT_SECONDS`, its error logged and not raised."""
+    try:
+        async with clock.timeout(CLOSE_LIMIT_SECONDS):
+            await step
+    except Exception as error:
+        logger.warning("could not %s: %s: %s", what, type(error).__name__, error, exc_info=True)

