@@ -27,6 +27,8 @@ class Credentials:
     token: Callable[[], str | None]
     namespace: str
     ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
 
 
 def discover(environment: Mapping[str, str] = os.environ) -> Credentials:
@@ -98,4 +100,6 @@ def _kubeconfig() -> Credentials:
         token=token,
         namespace=active["context"].get("namespace", "default"),
         ca_file=settings.ssl_ca_cert,
+        certificate_file=settings.cert_file,
+        key_file=settings.key_file,
     )

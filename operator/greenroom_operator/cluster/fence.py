@@ -1,0 +1,63 @@
+"""The fence that a new leader puts up before it binds anything.
+
+A paused predecessor may still send writes that it planned before its pause. Each carries the version of the session
+that it was planned from; touching every unbound session makes all of those versions old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from greenroom_core.kube.errors import Conflict, Denied, NotFound, Unanswered
+from greenroom_core.kube.kinds import SESSIONS
+from greenroom_core.kube.patches import versioned_status
+
+if TYPE_CHECKING:
+    from greenroom_core.kube.client import KubeClient
+    from greenroom_core.kube.feed import Feed
+    from greenroom_core.model.session import AgentSession
+
+logger = logging.getLogger("greenroom.operator.fence")
+
+_AGAIN_SECONDS = 0.2
+
+
+async def fence(client: KubeClient, feed: Feed[AgentSession], epoch: int) -> int:
+    """Touches every session that no pod holds; returns how many. Raises Withheld when leadership is lost."""
+    exposed = [session for session in feed.store if _exposed(session, epoch)]
+    async with asyncio.TaskGroup() as group:
+        for session in exposed:
+            group.create_task(_touch(client, feed, session, epoch))
+    if exposed:
+        logger.info("fenced %d waiting sessions at epoch %d", len(exposed), epoch)
+    return len(exposed)
+
+
+def _exposed(session: AgentSession, epoch: int) -> bool:
+    return not session.bound and not session.ended and session.status.epoch < epoch
+
+
+async def _touch(client: KubeClient, feed: Feed[AgentSession], session: AgentSession, epoch: int) -> None:
+    meta = session.metadata
+    while _exposed(session, epoch):
+        try:
+            patch = versioned_status(session.metadata.resource_version, {"epoch": epoch})
+            session = await client.merge_patch(SESSIONS, meta.namespace, meta.name, patch, subresource="status")
+        except NotFound:
+            feed.forget(session)
+            return
+        except Conflict:
+            try:
+                session = await client.get(SESSIONS, meta.namespace, meta.name)
+            except NotFound:
+                feed.forget(session)
+                return
+        except (Unanswered, Denied):
+            await client.world.clock.sleep(_AGAIN_SECONDS)
+            continue
+        if session.metadata.uid != meta.uid:
+            # The name came back as another session, made after the lease changed hands: nobody planned on it.
+            return
+        feed.learn(session)

@@ -1,0 +1,176 @@
+"""Leadership: one Lease, renewed every second, judged by this machine's own boot-time clock.
+
+A standby takes the Lease once its record has not changed for a whole lease duration as seen from here; nobody's
+wall clock is compared with another's. A holder may write only while the boot-time clock is before the send time of
+its last good renewal, plus the lease duration, less a margin.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec import field
+
+from greenroom_core.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from greenroom_core.kube.kinds import Kind, kind
+from greenroom_core.model.meta import Resource, Wire
+
+if TYPE_CHECKING:
+    from greenroom_core.kube.client import KubeClient
+
+logger = logging.getLogger("greenroom.operator.lease")
+
+RENEW_EVERY_SECONDS = 1.0
+
+
+class LeaseSpec(Wire, frozen=True):
+    holder_identity: str = ""
+    lease_duration_seconds: int = 0
+    renew_time: str = ""
+    lease_transitions: int = 0
+
+
+class Lease(Resource, frozen=True):
+    spec: LeaseSpec = field(default_factory=LeaseSpec)
+
+
+LEASES: Kind[Lease] = kind("/apis/coordination.k8s.io/v1", "leases", Lease)
+
+
+def micro_time(at: datetime) -> str:
+    """The one spelling that the API server takes for a MicroTime: always six digits of fraction."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Leadership:
+    """One replica's hold on the Lease. `epoch` is the Lease's transitions at the last acquisition."""
+
+    def __init__(self, client: KubeClient, namespace: str, name: str, identity: str, seconds: float) -> None:
+        self.identity = identity
+        self.epoch = 0
+        self._client = client
+        self._clock = client.world.clock
+        self._namespace = namespace
+        self._name = name
+        self._seconds = seconds
+        self._margin_seconds = max(0.5, seconds / 5)
+        self._held_until = float("-inf")
+        self._seen = ("", "")
+        self._seen_at = self._clock.boot()
+        self._lease: Lease | None = None
+
+    def valid(self) -> bool:
+        """Whether a write may be sent at this very moment."""
+        return self._clock.boot() < self._held_until
+
+    async def acquire(self) -> None:
+        """Returns once this replica leads. Outages are waited out."""
+        while True:
+            try:
+                if await self._try():
+                    logger.info("%s leads now, epoch %d", self.identity, self.epoch)
+                    return
+            except KubeError as error:
+                logger.debug("lease not acquired: %s", error)
+            await self._clock.sleep(RENEW_EVERY_SECONDS * (0.9 + self._client.world.random.random() / 5))
+
+    async def keep(self) -> None:
+        """Renews until the Lease is lost: another holder, or no renewal got through in time."""
+        while True:
+            await self._clock.sleep(min(RENEW_EVERY_SECONDS, self._seconds / 4))
+            try:
+                await self._renew()
+            except (Conflict, NotFound):
+                if not await self._still_ours():
+                    self._held_until = float("-inf")
+                    logger.warning("%s has lost the lease %s/%s", self.identity, self._namespace, self._name)
+                    return
+            except KubeError as error:
+                logger.debug("lease not renewed: %s", error)
+            if not self.valid():
+                logger.warning("%s could not renew in time: planning stops", self.identity)
+                return
+
+    async def release(self) -> None:
+        """Gives the Lease up, so that a standby need not wait for it to run out."""
+        if not self.valid() or self._lease is None:
+            return
+        self._held_until = float("-inf")
+        try:
+            await self._write(self._lease, {"holderIdentity": ""})
+        except KubeError as error:
+            logger.info("lease not released, it runs out by itself: %s", error)
+
+    async def _try(self) -> bool:
+        sent_at = self._clock.boot()
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+        except NotFound:
+            return await self._create()
+        record = (lease.metadata.uid, lease.metadata.resource_version)
+        if record != self._seen:
+            self._seen, self._seen_at = record, sent_at
+        fresh = self._clock.boot() - self._seen_at < self._seconds
+        if lease.spec.holder_identity not in ("", self.identity) and fresh:
+            return False
+        sent_at = self._clock.boot()
+        transitions = lease.spec.lease_transitions + 1
+        try:
+            self._lease = await self._write(lease, self._record(transitions))
+        except Conflict:
+            return False
+        self._hold(sent_at, transitions)
+        return True
+
+    async def _create(self) -> bool:
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": self._record(1),
+        }
+        sent_at = self._clock.boot()
+        try:
+            self._lease = await self._client.create(LEASES, self._namespace, body)
+        except AlreadyExists:
+            return False
+        self._hold(sent_at, 1)
+        return True
+
+    async def _renew(self) -> None:
+        if self._lease is None:
+            raise RuntimeError("keep() before acquire()")
+        sent_at = self._clock.boot()
+        self._lease = await self._write(self._lease, {"renewTime": micro_time(self._clock.wall())})
+        self._held_until = sent_at + self._seconds - self._margin_seconds
+
+    async def _still_ours(self) -> bool:
+        """A lost answer makes our own renewal look like somebody's: only the holder in the record tells."""
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+        except NotFound:
+            return False
+        except KubeError:
+            return True
+        self._lease = lease
+        return (lease.spec.holder_identity, lease.spec.lease_transitions) == (self.identity, self.epoch)
+
+    async def _write(self, lease: Lease, spec: dict[str, Any]) -> Lease:
+        patch = {"metadata": {"resourceVersion": lease.metadata.resource_version}, "spec": spec}
+        return await self._client.merge_patch(LEASES, self._namespace, self._name, patch)
+
+    def _record(self, transitions: int) -> dict[str, Any]:
+        now = micro_time(self._clock.wall())
+        return {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": round(self._seconds),
+            "acquireTime": now,
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        }
+
+    def _hold(self, sent_at: float, transitions: int) -> None:
+        self.epoch = transitions
+        self._held_until = sent_at + self._seconds - self._margin_seconds

@@ -1,0 +1,114 @@
+"""kopf's part: settings, login, start, stop, probe, and the events of AgentRuntime.
+
+AgentRuntimes are tens of objects, so kopf watches them. Sessions and runtime pods are thousands; they come in
+through feeds of our own, and no handler of theirs is ever registered here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import kopf
+import msgspec
+
+from greenroom_core.model import names
+from greenroom_core.model.runtime import AgentRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from greenroom_operator.shell import Shell
+
+_TOKEN_LIFE = timedelta(minutes=10)
+
+
+class NoDiffs(kopf.DiffBaseStorage):
+    """Writes no copy of an object's configuration onto it: no handler here asks for a difference."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Keeps no handler's progress on objects: event handlers have none."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+    def purge(self, **_: Any) -> None:
+        return None
+
+    def touch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """kopf writes nothing on any object and posts no event."""
+    settings.persistence.diffbase_storage = NoDiffs()
+    settings.persistence.progress_storage = NoProgress()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = (0.2, 1, 2)
+    settings.queueing.error_delays = (0.5, 1, 2, 5)
+    settings.queueing.idle_timeout = 0.5
+    settings.watching.server_timeout = 300
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+
+
+def register(registry: kopf.OperatorRegistry, shell: Shell) -> None:
+    """Hangs the program into kopf."""
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+        await shell.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await shell.stop()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        who = shell.credentials
+        return kopf.ConnectionInfo(
+            server=who.server,
+            ca_path=who.ca_file,
+            token=who.token(),
+            certificate_path=who.certificate_file,
+            private_key_path=who.key_file,
+            default_namespace=who.namespace,
+            expiration=datetime.now(UTC) + _TOKEN_LIFE,
+        )
+
+    @kopf.on.probe(registry=registry, id="loop")
+    async def probe(**_: Any) -> str:
+        """The loop turns, or this would not answer; a program that has ended is a reason to be restarted."""
+        if shell.failed:
+            raise kopf.PermanentError("the operator's program has ended")
+        return "turning"
+
+    @kopf.on.event(names.GROUP, names.VERSION, "agentruntimes", registry=registry)
+    async def runtime_event(event: Mapping[str, Any], **_: Any) -> None:
+        body = event["object"]
+        if event["type"] == "DELETED":
+            meta = body["metadata"]
+            shell.operator.runtime_gone(meta["namespace"], meta["name"], meta["uid"])
+        else:
+            shell.operator.observe_runtime(msgspec.convert(dict(body), AgentRuntime, strict=False))
+        await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""The leader's loops: observe, take a snapshot, plan, assume, write."""

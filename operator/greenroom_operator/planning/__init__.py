@@ -1,0 +1,1 @@
+"""Deciding without I/O: frozen values and `now` in, a tuple of actions out."""

@@ -1,0 +1,129 @@
+"""One scheduling cycle: from a snapshot to everything that should now be written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom_core.model import names
+from greenroom_operator.planning import lifecycle, status
+from greenroom_operator.planning.limits import Admission
+from greenroom_operator.planning.placement import Rooms, turn
+from greenroom_operator.planning.values import (
+    Action,
+    Admit,
+    Bind,
+    ExaminePod,
+    Fleet,
+    MarkBusy,
+    Plan,
+    RuntimeKey,
+    SetFinalizers,
+    Snapshot,
+    WriteStatus,
+    pod_runtime_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from greenroom_core.model.pod import Pod
+    from greenroom_core.model.session import AgentSession
+
+
+def plan(snapshot: Snapshot) -> Plan:
+    """Looks at each due session, then gives the free slots of each touched runtime to those who wait."""
+    cycle = _Cycle(snapshot)
+    for session in snapshot.due:
+        cycle.look_at(session)
+    for key, waiting in snapshot.waiting.items():
+        cycle.place(key, waiting)
+    for session in snapshot.due:
+        cycle.show_wait(session)
+    return Plan(tuple(cycle.actions), cycle.wake)
+
+
+class _Cycle:
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.actions: list[Action] = []
+        self.wake: dict[str, datetime] = {}
+        self._snapshot = snapshot
+        self._acted: set[str] = set()
+        self._examined: set[str] = set()
+        self._labelled: set[str] = set()
+        self._admission = Admission(snapshot.tally)
+
+    def look_at(self, session: AgentSession) -> None:
+        if session.ended:
+            answer = lifecycle.ended(session, self._snapshot)
+        elif session.bound:
+            answer = lifecycle.bound(session, self._snapshot)
+        else:
+            answer = lifecycle.unbound(session, self._snapshot)
+        self._take(session, answer)
+
+    def place(self, key: RuntimeKey, waiting: Sequence[AgentSession]) -> None:
+        fleet = self._snapshot.fleets.get(key)
+        if fleet is None:
+            return
+        candidates = [s for s in waiting if s.metadata.uid not in self._acted and not _unwanted(s)]
+        admitted = self._admit(fleet, candidates)
+        admitted.sort(key=lambda session: turn(session, lifecycle.waiting_since(session)))
+        pods = [pod for pod in self._snapshot.pods.values() if pod_runtime_key(pod) == key]
+        rooms = Rooms(fleet, pods, self._snapshot.tally)
+        for session in admitted:
+            pod = rooms.take(session)
+            if pod is not None:
+                self._give(session, pod, fleet)
+
+    def show_wait(self, session: AgentSession) -> None:
+        waits = not session.ended and not session.bound and not _unwanted(session)
+        if waits and session.metadata.uid not in self._acted:
+            self._take(session, lifecycle.wait_notice(session, self._snapshot))
+
+    def _admit(self, fleet: Fleet, candidates: Sequence[AgentSession]) -> list[AgentSession]:
+        known = [s for s in candidates if self._snapshot.tally.admitted(s.metadata.uid)]
+        new = [s for s in candidates if not self._snapshot.tally.admitted(s.metadata.uid)]
+        for session in sorted(new, key=lambda s: (lifecycle.waiting_since(s), s.metadata.uid)):
+            refusal = self._admission.refusal(session, fleet.runtime)
+            if refusal is None:
+                self.actions.append(Admit(session))
+                known.append(session)
+            else:
+                fields = status.end(session, *refusal, self._snapshot.epoch, self._snapshot.now)
+                self._act(session, WriteStatus(session, "refuse", fields))
+        return known
+
+    def _give(self, session: AgentSession, pod: Pod, fleet: Fleet) -> None:
+        if not pod.busy:
+            if pod.metadata.uid not in self._labelled:
+                self._labelled.add(pod.metadata.uid)
+                self.actions.append(MarkBusy(pod))
+            # The label has to stand first; the pod's change brings the next cycle.
+            self._acted.add(session.metadata.uid)
+        elif names.LEAVE_CALL not in session.metadata.finalizers:
+            self._act(session, SetFinalizers(session, (*session.metadata.finalizers, names.LEAVE_CALL)))
+        else:
+            fields = status.bind(session, pod, fleet.runtime, self._snapshot.epoch, self._snapshot.now)
+            self._act(session, Bind(session, pod, fields))
+
+    def _take(self, session: AgentSession, answer: lifecycle.Answer) -> None:
+        action, wake_at = answer
+        uid = session.metadata.uid
+        if wake_at is not None:
+            self.wake[uid] = min(wake_at, self.wake.get(uid, wake_at))
+        if isinstance(action, ExaminePod):
+            if action.uid not in self._examined:
+                self._examined.add(action.uid)
+                self.actions.append(action)
+        elif action is not None:
+            self._act(session, action)
+
+    def _act(self, session: AgentSession, action: Action) -> None:
+        self._acted.add(session.metadata.uid)
+        self.actions.append(action)
+
+
+def _unwanted(session: AgentSession) -> bool:
+    """Never bound again: its end is asked for."""
+    return session.deleting or session.close_requested

@@ -1,0 +1,196 @@
+"""What one fleet of runtime pods needs: pods to make, to label idle, to delete; and its status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from greenroom_core.model.meta import Condition, ConditionStatus, merged
+from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from greenroom_core.model.pod import Pod
+    from greenroom_operator.planning.values import Fleet
+
+IDLE_AFTER_SECONDS = 60.0
+CREATE_AT_ONCE_PODS = 10
+KEPT_FINISHED_PODS = 1
+_LONGEST_BACKOFF_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How the fleet's latest pods fared; times are boot-clock seconds."""
+
+    failures: int = 0
+    last_failure_at: float = 0.0
+
+    @property
+    def not_before(self) -> float:
+        """The first failure is mended at once, later ones after 1, 2, 4 … 60 s."""
+        if self.failures <= 1:
+            return 0.0
+        return self.last_failure_at + min(2.0 ** (self.failures - 2), _LONGEST_BACKOFF_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSnapshot:
+    """One fleet as one look at it sees it. `fleet` is None when the AgentRuntime is gone.
+
+    `sessions` counts the ledger's sessions by pod uid; `empty_since` tells, in boot-clock seconds, since when a
+    labelled pod holds none; `being_made` are creations under way; `template_error` is the server's word on the
+    template, "" when it is good, None when it has not been asked.
+    """
+
+    now: float
+    fleet: Fleet | None
+    pods: Sequence[Pod]
+    sessions: Mapping[str, int]
+    empty_since: Mapping[str, float]
+    being_made: int
+    attempts: Attempts
+    template_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """`create` more pods; delete and unlabel these; look again at `wake_at` (boot-clock seconds)."""
+
+    try_template: bool
+    create: int
+    delete: tuple[Pod, ...]
+    unlabel: tuple[Pod, ...]
+    wake_at: float | None
+
+
+def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
+    wanted = _wanted(snapshot.fleet)
+    revision = snapshot.fleet.revision if snapshot.fleet is not None else ""
+    live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
+    current = [pod for pod in live if pod.revision == revision]
+    old = [pod for pod in live if pod.revision != revision]
+    missing = wanted - len(current) - snapshot.being_made
+    wake = [at for at in (_label_ends(snapshot, pod) for pod in live) if at is not None and at > snapshot.now]
+    create = 0
+    if missing > 0 and snapshot.template_error == "":
+        if snapshot.now >= snapshot.attempts.not_before:
+            create = min(missing, CREATE_AT_ONCE_PODS)
+        else:
+            wake.append(snapshot.attempts.not_before)
+    return FleetPlan(
+        try_template=missing > 0 and snapshot.template_error is None,
+        create=create,
+        delete=(*_surplus(snapshot, current, len(current) - wanted), *_outdated(snapshot, current, old, wanted)),
+        unlabel=tuple(pod for pod in live if _over(_label_ends(snapshot, pod), snapshot.now)),
+        wake_at=min(wake, default=None),
+    )
+
+
+def finished_to_delete(pods: Sequence[Pod]) -> list[Pod]:
+    """Finished pods but for the newest, whose log is what one wants to read."""
+    finished = [pod for pod in pods if pod.finished and not pod.leaving]
+    finished.sort(key=_created, reverse=True)
+    return finished[KEPT_FINISHED_PODS:]
+
+
+def fleet_status(
+    snapshot: FleetSnapshot, fleet: Fleet, shown: RuntimeStatus, pending: int, now: datetime
+) -> RuntimeStatus:
+    """The status to show; conditions keep the times of `shown` where nothing changed."""
+    live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
+    ready = [pod for pod in live if pod.ready]
+    sessions = sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in snapshot.pods)
+    open_pods = [pod for pod in ready if pod.revision == fleet.revision]
+    slots = sum(pod.slots for pod in live)
+    free = sum(max(pod.slots - snapshot.sessions.get(pod.metadata.uid, 0), 0) for pod in open_pods)
+    meta = fleet.runtime.metadata
+    conditions = shown.conditions
+    for condition in (_available(len(ready), _wanted(fleet), now), _progressing(snapshot, fleet, now)):
+        conditions = merged(conditions, condition)
+    return RuntimeStatus(
+        pods=len(live),
+        ready_pods=len(ready),
+        slots=slots,
+        free_slots=free,
+        sessions=sessions,
+        pending=pending,
+        revision=fleet.revision,
+        selector=f"greenroom.dev/runtime={meta.name}",
+        observed_generation=meta.generation,
+        conditions=conditions,
+    )
+
+
+def _wanted(fleet: Fleet | None) -> int:
+    if fleet is None or fleet.runtime.metadata.deletion_timestamp is not None:
+        return 0
+    return fleet.runtime.size
+
+
+def _empty(snapshot: FleetSnapshot, pod: Pod) -> bool:
+    """No label, so no session: only such a pod is ever deleted."""
+    return not pod.busy and not snapshot.sessions.get(pod.metadata.uid, 0)
+
+
+def _surplus(snapshot: FleetSnapshot, pods: Sequence[Pod], count: int) -> list[Pod]:
+    """The newest empty pods, those that are not ready first."""
+    empty = [pod for pod in pods if _empty(snapshot, pod)]
+    empty.sort(key=lambda pod: (not pod.ready, _created(pod)), reverse=True)
+    return empty[: max(count, 0)]
+
+
+def _outdated(snapshot: FleetSnapshot, current: Sequence[Pod], old: Sequence[Pod], wanted: int) -> list[Pod]:
+    """Empty pods of old revisions, as far as the new ones already stand in for them."""
+    standing = sum(pod.ready for pod in current) + len(old) - wanted
+    return _surplus(snapshot, old, standing)
+
+
+def _label_ends(snapshot: FleetSnapshot, pod: Pod) -> float | None:
+    if not pod.busy or snapshot.sessions.get(pod.metadata.uid, 0):
+        return None
+    since = snapshot.empty_since.get(pod.metadata.uid)
+    return since + IDLE_AFTER_SECONDS if since is not None else None
+
+
+def _over(at: float | None, now: float) -> bool:
+    return at is not None and now >= at
+
+
+def _created(pod: Pod) -> str:
+    created = pod.metadata.creation_timestamp
+    return (created.isoformat() if created else "") + pod.metadata.name
+
+
+def _available(ready: int, wanted: int, now: datetime) -> Condition:
+    good = ready >= min(wanted, 1)
+    return Condition(
+        type=AVAILABLE,
+        status=ConditionStatus.TRUE if good else ConditionStatus.FALSE,
+        reason="PodsReady" if good else "NoReadyPod",
+        message=f"{ready} of {wanted} pods are ready",
+        last_transition_time=now,
+    )
+
+
+def _progressing(snapshot: FleetSnapshot, fleet: Fleet, now: datetime) -> Condition:
+    reason, message, good = "Complete", f"all pods have revision {fleet.revision}", True
+    live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
+    if snapshot.template_error:
+        reason, message, good = "TemplateInvalid", snapshot.template_error[:2000], False
+    elif snapshot.attempts.failures > 1:
+        failed = snapshot.attempts.failures
+        reason, message, good = "PodsFailing", f"{failed} pods in a row ended before they were ready", False
+    elif any(pod.revision != fleet.revision for pod in live):
+        reason, message = "RollingOut", f"pods of older revisions leave when their last session ends ({fleet.revision})"
+    elif len(live) < _wanted(fleet):
+        reason, message = "Creating", f"{len(live)} of {_wanted(fleet)} pods exist"
+    return Condition(
+        type=PROGRESSING,
+        status=ConditionStatus.TRUE if good else ConditionStatus.FALSE,
+        reason=reason,
+        message=message,
+        last_transition_time=now,
+    )

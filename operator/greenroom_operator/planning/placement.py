@@ -1,0 +1,73 @@
+"""Which pod takes which session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from greenroom_core.model.runtime import Placement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from greenroom_core.model.pod import Pod
+    from greenroom_core.model.session import AgentSession
+    from greenroom_operator.planning.values import Fleet, Tally
+
+
+@dataclass(slots=True)
+class Room:
+    """A pod that takes sessions, with what this cycle has already given it."""
+
+    pod: Pod
+    taken: int
+
+    @property
+    def free(self) -> int:
+        return self.pod.slots - self.taken
+
+
+class Rooms:
+    """The free slots of one fleet during one cycle."""
+
+    def __init__(self, fleet: Fleet, pods: Iterable[Pod], tally: Tally) -> None:
+        self._spread = fleet.runtime.spec.placement is Placement.SPREAD
+        rooms = [Room(pod, tally.on_pod(pod.metadata.uid)) for pod in pods if takes_sessions(pod)]
+        self._named = {room.pod.metadata.name: room for room in rooms}
+        self._open = [room for room in rooms if room.pod.revision == fleet.revision and room.free > 0]
+        self._open.sort(key=self._rank)
+
+    def take(self, session: AgentSession) -> Pod | None:
+        """A slot for the session, or None when it has to wait."""
+        if session.spec.pod_name is not None:
+            room = self._named.get(session.spec.pod_name)
+            if room is None or room.free <= 0:
+                return None
+            room.taken += 1
+            return room.pod
+        while self._open and self._open[0].free <= 0:
+            self._open.pop(0)
+        if not self._open:
+            return None
+        room = self._open[0]
+        room.taken += 1
+        if self._spread:
+            self._open.sort(key=self._rank)
+        return room.pod
+
+    def _rank(self, room: Room) -> tuple[int, bool, str, str]:
+        """Packed: the fullest pod first, so that others empty; Spread: the emptiest. Oldest first among equals."""
+        weight = room.taken if self._spread else -room.taken
+        created = room.pod.metadata.creation_timestamp
+        return weight, not room.pod.busy, created.isoformat() if created else "", room.pod.metadata.uid
+
+
+def takes_sessions(pod: Pod) -> bool:
+    """Ready, staying, and alive."""
+    return pod.ready and not pod.leaving and not pod.finished
+
+
+def turn(session: AgentSession, since: datetime) -> tuple[bool, int, datetime, str]:
+    """Sort key of the queue: a launcher's own starts, then priority, then who has waited longest."""
+    return session.spec.pod_name is None, -session.spec.priority, since, session.metadata.uid

@@ -1,0 +1,99 @@
+"""The status fields that the operator writes, one function a purpose. None takes a field away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from greenroom_core.model.meta import Condition, ConditionStatus, find, merged
+from greenroom_core.model.phases import Phase
+from greenroom_core.model.reasons import FAILURES, EndReason, WaitReason
+from greenroom_core.model.session import JOINED, MESSAGE_MAX_LENGTH, READY, SCHEDULED
+from greenroom_operator.planning.effective import effective
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from greenroom_core.model.pod import Pod
+    from greenroom_core.model.runtime import AgentRuntime
+    from greenroom_core.model.session import AgentSession
+
+Fields = dict[str, Any]
+
+
+def bind(session: AgentSession, pod: Pod, runtime: AgentRuntime | None, epoch: int, now: datetime) -> Fields:
+    """Hands the baton to the pod."""
+    scheduled = Condition(
+        type=SCHEDULED,
+        status=ConditionStatus.TRUE,
+        reason="Bound",
+        message=f"bound to pod {pod.metadata.name}",
+        last_transition_time=now,
+    )
+    return {
+        "phase": Phase.SCHEDULED,
+        "podName": pod.metadata.name,
+        "podUID": pod.metadata.uid,
+        "attempt": session.status.attempt + 1,
+        "epoch": epoch,
+        "effective": effective(session, runtime),
+        "revision": pod.revision,
+        "scheduledAt": now,
+        "conditions": merged(session.status.conditions, scheduled),
+        **_cleared(session, "started_at", "joined_at"),
+    }
+
+
+def end(session: AgentSession, reason: EndReason, message: str, epoch: int, now: datetime) -> Fields:
+    """Ends a session that no pod holds."""
+    return {
+        "phase": Phase.FAILED if reason in FAILURES else Phase.CLOSED,
+        "reason": reason,
+        "message": message[:MESSAGE_MAX_LENGTH],
+        "endedAt": now,
+        "epoch": epoch,
+        "conditions": _not_running(session, reason.value, now),
+    }
+
+
+def take_back(session: AgentSession, reason: WaitReason, message: str, epoch: int, now: datetime) -> Fields:
+    """Takes the baton back: the session waits again."""
+    waiting = _waiting(reason, message, now)
+    return {
+        "phase": Phase.PENDING,
+        "podName": None,
+        "podUID": None,
+        "epoch": epoch,
+        "conditions": merged(_not_running(session, reason.value, now), waiting),
+        **_cleared(session, "started_at", "joined_at"),
+    }
+
+
+def wait(session: AgentSession, reason: WaitReason, message: str, now: datetime) -> Fields:
+    """Shows why the session waits."""
+    return {"conditions": merged(session.status.conditions, _waiting(reason, message, now))}
+
+
+def _waiting(reason: WaitReason, message: str, now: datetime) -> Condition:
+    return Condition(
+        type=SCHEDULED,
+        status=ConditionStatus.FALSE,
+        reason=reason.value,
+        message=message,
+        last_transition_time=now,
+    )
+
+
+def _not_running(session: AgentSession, reason: str, now: datetime) -> tuple[Condition, ...]:
+    conditions = session.status.conditions
+    for type_ in (READY, JOINED):
+        if find(conditions, type_) is not None:
+            over = Condition(type=type_, status=ConditionStatus.FALSE, reason=reason, last_transition_time=now)
+            conditions = merged(conditions, over)
+    return conditions
+
+
+_WIRE_NAMES = {"started_at": "startedAt", "joined_at": "joinedAt"}
+
+
+def _cleared(session: AgentSession, *fields: str) -> Fields:
+    return {_WIRE_NAMES[field]: None for field in fields if getattr(session.status, field) is not None}

@@ -1,0 +1,196 @@
+"""The operator without its shell: feeds, leadership, and the loops of each term.
+
+It takes a World, so that a test can run it on virtual time; kopf and the process around it live elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from greenroom_core.kube.client import KubeClient, Selection
+from greenroom_core.kube.errors import KubeError, Withheld
+from greenroom_core.kube.feed import Change, Feed
+from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS
+from greenroom_core.model import names
+from greenroom_core.model.phases import Phase
+from greenroom_operator.cluster.fence import fence
+from greenroom_operator.cluster.lease import Leadership
+from greenroom_operator.cluster.writer import Writer
+from greenroom_operator.loops.fleets import Fleets
+from greenroom_operator.loops.scheduler import Scheduler
+from greenroom_operator.metrics import OperatorMetrics
+from greenroom_operator.planning.placement import takes_sessions
+from greenroom_operator.planning.revision import revision
+from greenroom_operator.planning.values import Fleet, RuntimeKey, pod_runtime_key
+
+if TYPE_CHECKING:
+    from greenroom_core.model.pod import Pod
+    from greenroom_core.model.runtime import AgentRuntime
+    from greenroom_core.model.session import AgentSession
+    from greenroom_core.world import World
+    from greenroom_operator.settings import Settings
+
+logger = logging.getLogger("greenroom.operator")
+
+_AGAIN_SECONDS = 0.5
+
+
+class TermOver(Exception):
+    """The Lease is gone: everything that only a leader does stops."""
+
+
+class Operator:
+    """One replica. `observe_runtime` and `runtime_gone` are how the shell tells it of AgentRuntimes."""
+
+    def __init__(self, world: World, settings: Settings, *, lease_namespace: str, identity: str) -> None:
+        self.metrics = OperatorMetrics()
+        self.fleets: dict[RuntimeKey, Fleet] = {}
+        self._world = world
+        self._selection = Selection(namespace=settings.namespace or None)
+        limit = settings.requests_limit
+        answered = self.metrics.answered
+        reader = KubeClient(world, requests_limit=limit, on_answer=answered)
+        self.leadership = Leadership(
+            KubeClient(world, requests_limit=4, deadline_seconds=settings.lease_seconds / 2, on_answer=answered),
+            lease_namespace,
+            settings.lease_name,
+            identity,
+            settings.lease_seconds,
+        )
+        self._client = KubeClient(world, requests_limit=limit, permit=self.leadership.valid, on_answer=answered)
+        self._sessions: Feed[AgentSession] = Feed(reader, SESSIONS, self._selection, self._on_session)
+        pods = Selection(namespace=self._selection.namespace, labels=names.RUNTIME_LABEL)
+        self._pods: Feed[Pod] = Feed(reader, PODS, pods, self._on_pod)
+        self._scheduler: Scheduler | None = None
+        self._keeper: Fleets | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Warm: both feeds have been listed. A standby is ready too."""
+        return self._sessions.synced.is_set() and self._pods.synced.is_set()
+
+    @property
+    def leading(self) -> bool:
+        return self._scheduler is not None
+
+    async def run(self) -> None:
+        """Until cancelled; then the Lease is given up."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sessions.run())
+            group.create_task(self._pods.run())
+            try:
+                while True:
+                    await self.leadership.acquire()
+                    await self._term()
+            finally:
+                await self.leadership.release()
+
+    def observe_runtime(self, runtime: AgentRuntime) -> None:
+        """An AgentRuntime as the API server has it; one that is older than what is known is passed over."""
+        key = RuntimeKey(runtime.metadata.namespace, runtime.metadata.name)
+        known = self.fleets.get(key)
+        if known is not None and known.runtime.metadata.version >= runtime.metadata.version:
+            return
+        self.fleets[key] = Fleet(runtime, revision(runtime))
+        self._fleet_changed(key)
+
+    def runtime_gone(self, namespace: str, name: str, uid: str) -> None:
+        key = RuntimeKey(namespace, name)
+        known = self.fleets.get(key)
+        if known is not None and known.runtime.metadata.uid == uid:
+            del self.fleets[key]
+            self._fleet_changed(key)
+
+    def measure(self) -> None:
+        """Brings the gauges up to date."""
+        phases = Counter(session.status.phase for session in self._sessions.store)
+        for phase in Phase:
+            self.metrics.sessions.labels(phase.value).set(phases[phase])
+        self.metrics.leading.set(int(self.leading))
+        self.metrics.epoch.set(self.leadership.epoch)
+        self.metrics.feed_silence.labels("sessions").set(self._sessions.silence_seconds)
+        self.metrics.feed_silence.labels("pods").set(self._pods.silence_seconds)
+        self.metrics.waiting.set(self._scheduler.waiting if self._scheduler is not None else 0)
+        for key, free in self._free_slots().items():
+            self.metrics.free_slots.labels("/".join(key)).set(free)
+
+    async def _term(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as term:
+                term.create_task(self._until_lost())
+                await self._take_over()
+                scheduler, keeper = self._loops()
+                self._scheduler, self._keeper = scheduler, keeper
+                term.create_task(scheduler.run())
+                term.create_task(keeper.run())
+        except* (TermOver, Withheld):
+            logger.warning("the term of epoch %d is over", self.leadership.epoch)
+        finally:
+            self._scheduler = self._keeper = None
+
+    async def _until_lost(self) -> None:
+        await self.leadership.keep()
+        raise TermOver
+
+    async def _take_over(self) -> None:
+        """Knows the world by quorum reads, pods after sessions, and puts up the fence; only then may it bind."""
+        while True:
+            try:
+                await self._sessions.relist()
+                await self._pods.relist()
+                await self._list_runtimes()
+                await fence(self._client, self._sessions, self.leadership.epoch)
+                return
+            except Withheld:
+                raise
+            except KubeError as error:
+                logger.warning("taking over, trying again: %s", error)
+                await self._world.clock.sleep(_AGAIN_SECONDS)
+
+    async def _list_runtimes(self) -> None:
+        page = await self._client.list(RUNTIMES, self._selection)
+        present = {(runtime.metadata.namespace, runtime.metadata.name) for runtime in page.items}
+        for runtime in page.items:
+            self.observe_runtime(runtime)
+        for key, fleet in list(self.fleets.items()):
+            if key not in present:
+                self.runtime_gone(*key, fleet.runtime.metadata.uid)
+
+    def _loops(self) -> tuple[Scheduler, Fleets]:
+        writer = Writer(self._client, self.metrics.refused)
+        scheduler = Scheduler(
+            clock=self._world.clock,
+            writer=writer,
+            sessions=self._sessions,
+            pods=self._pods,
+            fleets=self.fleets,
+            epoch=self.leadership.epoch,
+            metrics=self.metrics,
+        )
+        keeper = Fleets(client=self._client, writer=writer, pods=self._pods, fleets=self.fleets, scheduler=scheduler)
+        return scheduler, keeper
+
+    def _on_session(self, change: Change[AgentSession]) -> None:
+        if self._scheduler is None:
+            return
+        self._scheduler.on_session(change)
+
+    def _on_pod(self, change: Change[Pod]) -> None:
+        if self._scheduler is not None and self._keeper is not None:
+            self._scheduler.on_pod(change)
+            self._keeper.on_pod(change)
+
+    def _fleet_changed(self, key: RuntimeKey) -> None:
+        if self._scheduler is not None and self._keeper is not None:
+            self._scheduler.on_fleet(key)
+            self._keeper.on_fleet(key)
+
+    def _free_slots(self) -> dict[RuntimeKey, int]:
+        free: Counter[RuntimeKey] = Counter(dict.fromkeys(self.fleets, 0))
+        if self._scheduler is not None:
+            for pod in filter(takes_sessions, self._pods.store):
+                free[pod_runtime_key(pod)] += max(pod.slots - self._scheduler.ledger.on_pod(pod.metadata.uid), 0)
+        return free

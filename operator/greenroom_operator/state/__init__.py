@@ -1,0 +1,1 @@
+"""What the leader remembers between cycles. One writer: the scheduler."""
