@@ -50,6 +50,7 @@ class ChildProcess:
         self.command = command
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
+        self._group_gone = True
 
     @property
     def pid(self) -> int:
@@ -88,6 +89,7 @@ class ChildProcess:
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
             )
+        self._group_gone = False
         leash.hold(self._process.pid)
 
     async def wait(self) -> int:
@@ -96,8 +98,8 @@ class ChildProcess:
         if process.poll() is None:
             await self._until_ended(process)
         code = process.wait()
-        if not group_alive(process.pid):
-            _leash().release(process.pid)
+        if not self._group_gone and not group_alive(process.pid):
+            self._close()
         return code
 
     async def kill(self) -> int:
@@ -109,10 +111,9 @@ class ChildProcess:
         """SIGTERM to the process, SIGKILL to its whole group when it has not ended after `grace_seconds`, and wait
         until every process of the group is gone. Gives the exit code."""
         if self.running:
-            # A suspended process would not hear the signal until it goes on.
+            # A suspended process would not hear the other signal until it goes on.
             self.signal(signal.SIGCONT)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+            self.terminate()
         try:
             async with self._clock.timeout(grace_seconds):
                 await self.wait()
@@ -120,10 +121,13 @@ class ChildProcess:
         except TimeoutError:
             self.signal(signal.SIGKILL)
         code = await self.wait()
-        self.signal(signal.SIGKILL)
         await self._group_end()
-        _leash().release(self.pid)
         return code
+
+    def terminate(self) -> None:
+        """SIGTERM to the process alone, as a container's first process gets it."""
+        if self.running:
+            self._started.terminate()
 
     def suspend(self) -> None:
         """SIGSTOP to the whole group: it holds its connections and locks, and does nothing."""
@@ -135,6 +139,8 @@ class ChildProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to every process of the group; none left is no error."""
+        if self._group_gone:
+            return  # its number may be somebody else's by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
@@ -168,8 +174,13 @@ class ChildProcess:
 
     async def _group_end(self) -> None:
         # The kernel tells nobody about the end of other people's children, so this one is asked for.
-        while group_alive(self.pid):
+        while not self._group_gone and group_alive(self.pid):
             await self._clock.sleep(_POLL_SECONDS)
+        self._close()
+
+    def _close(self) -> None:
+        self._group_gone = True
+        _leash().release(self.pid)
 
 
 def group_alive(group: int) -> bool:
