@@ -72,6 +72,7 @@ class Fleets:
     async def run(self) -> None:
         """Looks at fleets as they change, and at all of them every half minute."""
         self._look_at_all()
+        self._wake.set()
         async with asyncio.TaskGroup() as self._group:
             while True:
                 await self._sleep()
