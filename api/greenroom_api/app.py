@@ -1,0 +1,83 @@
+"""Puts the application together: routes, middleware, documents, the backend's life."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response
+
+from greenroom_api import openapi
+from greenroom_api.instruments import Counted, Instruments
+from greenroom_api.routes import docs, listing, probes, sessions
+from greenroom_api.schemas import StartAsked
+from greenroom_core.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from greenroom_api.backend import SessionBackend
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.api.app")
+
+router = APIRouter()
+"""Every route that clients and the platform use."""
+for part in (sessions.router, listing.router, probes.router):
+    router.include_router(part)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Enters and leaves `app.state.backend`."""
+    async with app.state.backend:
+        yield
+
+
+def create_app(
+    backend: SessionBackend, *, instruments: Instruments | None = None, clock: Clock | None = None
+) -> FastAPI:
+    """The application over a backend that has not been entered yet."""
+    app = FastAPI(
+        title="Greenroom",
+        version=version("greenroom"),
+        description="Starts AI agents on calls, and tells of them.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.backend = backend
+    app.state.instruments = instruments or Instruments()
+    app.include_router(router)
+    app.include_router(docs.router)
+    app.add_middleware(Counted, instruments=app.state.instruments, clock=clock or SystemClock())
+    app.add_exception_handler(Exception, _bug)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """An error of our own: told in full to the log, not at all to the client."""
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return JSONResponse({"detail": "Internal Server Error"}, 500)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            openapi_version=openapi.VERSION,
+        )
+        body = StartAsked.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document["components"]["schemas"]
+        schemas |= body.pop("$defs", {})
+        schemas["StartAsked"] = body
+        app.openapi_schema = openapi.as_3_0(document)
+    return app.openapi_schema

@@ -1,0 +1,37 @@
+"""Writes the OpenAPI document in the form of version 3.0, which the Swagger UI at hand renders. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VERSION = "3.0.3"
+
+
+def as_3_0(node: Any) -> Any:
+    """`anyOf: [X, null]` becomes X with `nullable`, exclusive bounds become flags, `const` an enum."""
+    if isinstance(node, list):
+        return [as_3_0(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return _schema({key: as_3_0(value) for key, value in node.items()})
+
+
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    options = schema.get("anyOf")
+    if isinstance(options, list) and {"type": "null"} in options:
+        rest = [option for option in options if option != {"type": "null"}]
+        del schema["anyOf"]
+        schema["nullable"] = True
+        if len(rest) > 1:
+            schema["anyOf"] = rest
+        elif "$ref" in rest[0]:
+            schema["allOf"] = rest
+        else:
+            schema = {**rest[0], **schema}
+    for bound, plain in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(schema.get(bound), (int, float)) and not isinstance(schema[bound], bool):
+            schema[plain] = schema[bound]
+            schema[bound] = True
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
+    return schema

@@ -1,0 +1,68 @@
+"""Listings: the sessions of one call, and of all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from greenroom_api import dependencies, problems
+from greenroom_api.backend import BackendUnavailable, BadCursor, ListQuery
+from greenroom_api.dependencies import CallId
+from greenroom_api.routes.answers import json_answer
+from greenroom_api.schemas import SessionsListed
+from greenroom_core.model.phases import Phase
+
+router = APIRouter(tags=["listings"])
+
+Phases = Annotated[list[Phase] | None, Query(description="Only sessions in one of these phases; may be repeated.")]
+Runtime = Annotated[str | None, Query(max_length=253, description="Only sessions of this runtime.")]
+PageSize = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+After = Annotated[str | None, Query(max_length=512, description="The `next` of the page before.")]
+
+
+@router.get(
+    "/calls/{call_id}/sessions",
+    response_model=SessionsListed,
+    responses=problems.documented(400, 403, 422, 503),
+    dependencies=[Depends(dependencies.may_view)],
+    summary="The sessions of a call, ended ones too while they are kept",
+)
+async def list_call_sessions(
+    request: Request,
+    call_id: CallId,
+    phase: Phases = None,
+    runtime: Runtime = None,
+    limit: PageSize = 100,
+    after: After = None,
+) -> Response:
+    query = ListQuery(call_id=call_id, runtime=runtime, phases=frozenset(phase or ()), limit=limit, after=after)
+    return await _listed(request, query)
+
+
+@router.get(
+    "/sessions",
+    response_model=SessionsListed,
+    responses=problems.documented(403, 422, 503),
+    dependencies=[Depends(dependencies.may_list)],
+    summary="All sessions, ended ones too while they are kept",
+)
+async def list_sessions(
+    request: Request,
+    phase: Phases = None,
+    call_id: Annotated[str | None, Query(max_length=255, description="Only sessions of this call.")] = None,
+    runtime: Runtime = None,
+    limit: PageSize = 100,
+    after: After = None,
+) -> Response:
+    query = ListQuery(call_id=call_id, runtime=runtime, phases=frozenset(phase or ()), limit=limit, after=after)
+    return await _listed(request, query)
+
+
+async def _listed(request: Request, query: ListQuery) -> Response:
+    try:
+        return json_answer(await dependencies.backend(request).list(query))
+    except BadCursor as error:
+        raise problems.bad_query("after", str(error)) from error
+    except BackendUnavailable as problem:
+        raise problems.unavailable() from problem

@@ -1,0 +1,24 @@
+"""Settings of the API program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenroom_core.settings import setting
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The REST API over the sessions of one namespace."""
+
+    host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0: all")
+    port: int = setting(8000, "port to listen on; 0: any free one", lambda value: 0 <= value <= 65535)
+    namespace: str = setting("", "namespace of the sessions; empty: that of the credentials")
+    log_level: str = setting("INFO", f"one of {', '.join(LEVELS)}", lambda value: value.upper() in LEVELS)
+    log_format: str = setting("text", "text or json", lambda value: value in ("text", "json"))
+    kube_requests: int = setting(64, "requests to the Kubernetes API server at one time, 1 or more", lambda v: v >= 1)
+    shutdown_seconds: float = setting(
+        20.0, "how long a start that a pod already has may still take after SIGTERM, 0 or more", lambda v: v >= 0
+    )
