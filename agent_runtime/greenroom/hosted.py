@@ -1,0 +1,74 @@
+"""An agent as its host sees it: few things, so that any agent framework's object can be hosted."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from greenroom.redaction import described
+from greenroom_core.model.metrics import SessionMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+logger = logging.getLogger("greenroom.runtime.agent")
+
+_FIGURES = frozenset(SessionMetrics.__struct_fields__)
+
+
+class HostedAgent(Protocol):
+    """What a host needs of an agent.
+
+    Used when present: `adopt_id(session_id)`, `wait_joined()`, `set_video_track_override_path(path)`, and the
+    parts `llm`, `tts`, `stt`, `turn_detection`, `processors`, of which those that can be warmed up are.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def metrics(self) -> Any:
+        """An object whose `to_dict()` gives the figures by name."""
+        ...
+
+    def idle_for(self) -> float:
+        """Seconds alone in the call; 0.0 before it has joined."""
+        ...
+
+    def on_call_for(self) -> float:
+        """Seconds since the join was complete; 0.0 before and after."""
+        ...
+
+    def close(self) -> Awaitable[None]: ...
+
+
+def adopt(agent: HostedAgent, session_id: str) -> None:
+    """Gives the agent the session's name, where it can take one."""
+    adopt_id = getattr(agent, "adopt_id", None)
+    if callable(adopt_id):
+        adopt_id(session_id)
+
+
+async def close(agent: HostedAgent) -> None:
+    closing = agent.close()
+    if inspect.isawaitable(closing):
+        await closing
+
+
+def figures(agent: HostedAgent) -> SessionMetrics | None:
+    """The agent's metrics as they stand in a status; None when it cannot say."""
+    try:
+        values: dict[str, Any] = agent.metrics.to_dict()
+        known = {name: value for name, value in values.items() if name in _FIGURES and _finite(value)}
+        return msgspec.convert(known, SessionMetrics, strict=False)
+    except Exception as error:
+        logger.warning("session %s: its metrics cannot be read: %s", agent.id, described(error))
+        return None
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,358 @@
+"""One session's life in this process: build, join, leave, end. The same for the launcher and for a runtime pod.
+
+It tells its host what happens as typed notices, in this order: Built, Joined, LeavingSlowly, Ended; each at most once,
+Ended always, the others where they happened. It knows neither limits across sessions nor the API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from greenroom import hosted
+from greenroom.errors import InvalidParameters, StartAbandoned, StartTimedOut
+from greenroom.limits import TimeLimits
+from greenroom.redaction import bounded, described, traced
+from greenroom_core.model.reasons import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from greenroom.hosted import HostedAgent
+    from greenroom.recipe import Arguments, Recipe
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.runtime.life")
+
+LEAVING_IS_SLOW_AFTER_SECONDS = 1.0
+_CLOSE_AT_LEAST_SECONDS = 5.0
+# A start timeout and this together stay below the time after which an unstarted session is given to another pod.
+_GIVE_UP_BUILD_AFTER_SECONDS = 10.0
+_JOIN_CHECK_SECONDS = 0.05
+_JOIN_CHECK_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one session is to do."""
+
+    session_id: str
+    call_id: str
+    call_type: str = "default"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    prepare: Callable[[HostedAgent], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The agent is there and warmed up; it is about to join."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The agent is in the call."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingSlowly:
+    """The agent has been leaving for over a second."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It is over. `message` is fit for a status: bounded, no traceback, no secret."""
+
+    reason: EndReason
+    message: str
+    at: datetime
+
+
+Notice = Built | Joined | LeavingSlowly | Ended
+
+
+class SessionLife:
+    """Create it on the running loop, then await :meth:`run` in a task of its own.
+
+    `notify` is called without awaiting. `agent` and `task` (join_call's) are there from Built on; `error` is what the
+    agent's code raised, if it did. `start_settled` is set when the agent has been built or never will be. `lingering`
+    holds what would not end: the host keeps it until it does.
+    """
+
+    def __init__(self, assignment: Assignment, recipe: Recipe, clock: Clock, notify: Callable[[Notice], None]) -> None:
+        self.assignment = assignment
+        self.agent: HostedAgent | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.error: BaseException | None = None
+        self.lingering: list[asyncio.Task[Any]] = []
+        self.built_at: datetime | None = None
+        self.ending: Ended | None = None
+        self.start_settled = asyncio.Event()
+        self._limits = assignment.limits
+        self._leave_timeout_seconds = assignment.limits.leave_timeout_seconds
+        self._recipe = recipe
+        self._clock = clock
+        self._notify = notify
+        self._leave: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
+        self._building: asyncio.Task[HostedAgent] | None = None
+        self._abandoned = False
+        self._joined = False
+
+    def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
+        """End the session now. The first reason stays; a shorter `timeout_seconds` holds until leaving has begun."""
+        if timeout_seconds is not None:
+            self._leave_timeout_seconds = min(timeout_seconds, self._leave_timeout_seconds)
+        if not self._leave.done():
+            self._leave.set_result((reason, message))
+
+    @property
+    def leaving(self) -> bool:
+        return self._leave.done()
+
+    async def run(self) -> Ended:
+        """The whole life. Raises nothing of the agent's; cancelled, it still closes the agent."""
+        try:
+            reason, message = await self._to_the_end()
+            self.ending = Ended(reason, bounded(message), self._clock.wall())
+            self._notify(self.ending)
+            return self.ending
+        except asyncio.CancelledError:
+            await self._cut_off()
+            raise
+        finally:
+            self.start_settled.set()
+
+    async def _to_the_end(self) -> tuple[EndReason, str]:
+        if self._leave.done():
+            return self._leave.result()
+        try:
+            arguments = self._recipe.arguments(self.assignment.parameters)
+        except InvalidParameters as error:
+            self.error = error
+            return EndReason.INVALID_SPEC, str(error)
+        failure = await self._build(arguments)
+        if self.agent is None:
+            return failure or self._leave.result()
+        if not self._leave.done():
+            await self._stay(self.agent, arguments)
+        return await self._depart(self.agent)
+
+    # --- build ---
+
+    async def _build(self, arguments: Arguments) -> tuple[EndReason, str] | None:
+        """Sets `agent`, or says why there is none; None when a leave came first."""
+        building = asyncio.create_task(self._made(arguments), name=f"build-{self.assignment.session_id}")
+        self._building = building
+        try:
+            async with self._clock.timeout(self._limits.start_timeout_seconds):
+                await self._done_or_leave(building)
+        except TimeoutError:
+            self.leave(EndReason.START_TIMEOUT, self._limits.describe(EndReason.START_TIMEOUT))
+        if not building.done():
+            building.cancel()
+            seconds = min(self._leave_timeout_seconds, _GIVE_UP_BUILD_AFTER_SECONDS)
+            if not await self._settled(building, seconds):
+                self._abandoned = True
+                self._linger(building)
+                reason, message = self._leave.result()
+                return reason, self._given_up(message, "create_agent", seconds)
+        return self._take_built(building)
+
+    def _take_built(self, building: asyncio.Task[HostedAgent]) -> tuple[EndReason, str] | None:
+        if building.cancelled():
+            if self._leave.done():
+                return None
+            return EndReason.AGENT_ERROR, "CancelledError: create_agent was cancelled from inside"
+        error = building.exception()
+        if error is None:
+            self.agent = building.result()
+            return None
+        self._log_error("create_agent or warm-up", error)
+        if self._leave.done():
+            return None
+        self.error = error
+        return EndReason.AGENT_ERROR, described(error)
+
+    async def _made(self, arguments: Arguments) -> HostedAgent:
+        made = self.assignment
+        agent = await self._recipe.build(arguments.create, session_id=made.session_id, prepare=made.prepare)
+        if self._abandoned:  # it came after all, when nobody waits for it any more
+            await hosted.close(agent)
+        return agent
+
+    # --- in the call ---
+
+    async def _stay(self, agent: HostedAgent, arguments: Arguments) -> None:
+        """Returns when join_call is over or a leave was asked for."""
+        here = self.assignment
+        self.built_at = self._clock.wall()
+        self.task = asyncio.create_task(
+            self._recipe.join(agent, here.call_type, here.call_id, arguments.join), name=f"agent-{here.session_id}"
+        )
+        self._notify(Built(self.built_at))
+        self.start_settled.set()
+        watchers = [asyncio.create_task(self._watch(agent), name=f"watch-{here.session_id}")]
+        if callable(getattr(agent, "wait_joined", None)):
+            watchers.append(asyncio.create_task(self._wait_joined(agent), name=f"joined-{here.session_id}"))
+        try:
+            await self._done_or_leave(self.task)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.wait(watchers)
+        self._look_joined(agent)
+
+    async def _watch(self, agent: HostedAgent) -> None:
+        """Asks the agent what only it knows, as seldom as its limits allow."""
+        asks = not callable(getattr(agent, "wait_joined", None))
+        begun = self._clock.boot()
+        while True:
+            elapsed = self._clock.boot() - begun
+            idle_for = self._asked(agent.idle_for)
+            on_call_for = self._asked(agent.on_call_for)
+            if asks and on_call_for > 0:
+                self._tell_joined()
+            reason = self._limits.overstepped(elapsed=elapsed, idle_for=idle_for, on_call_for=on_call_for)
+            if reason is not None:
+                self.leave(reason, self._limits.describe(reason))
+                return
+            pause = self._limits.next_check_seconds(elapsed=elapsed, idle_for=idle_for)
+            if asks and not self._joined:
+                pause = min(pause, max(_JOIN_CHECK_SECONDS, _JOIN_CHECK_SHARE * elapsed))
+            await self._clock.sleep(pause)
+
+    def _asked(self, question: Callable[[], float]) -> float:
+        """An agent that cannot answer is taken as not idle: its other limits still hold."""
+        try:
+            return float(question())
+        except Exception as error:
+            logger.warning("session %s: the agent cannot say: %s", self.assignment.session_id, described(error))
+            return 0.0
+
+    async def _wait_joined(self, agent: Any) -> None:
+        with suppress(Exception):  # it never joined; why is join_call's to say
+            await agent.wait_joined()
+            self._tell_joined()
+
+    def _look_joined(self, agent: HostedAgent) -> None:
+        if self._asked(agent.on_call_for) > 0:
+            self._tell_joined()
+
+    def _tell_joined(self) -> None:
+        if not self._joined:
+            self._joined = True
+            self._notify(Joined(self._clock.wall()))
+
+    # --- leaving ---
+
+    async def _depart(self, agent: HostedAgent) -> tuple[EndReason, str]:
+        slow = asyncio.create_task(self._tell_when_slow(), name=f"leaving-{self.assignment.session_id}")
+        begun = self._clock.boot()
+        try:
+            verdict = await self._verdict()
+            spent = self._clock.boot() - begun
+            await self._close(agent, max(self._leave_timeout_seconds - spent, _CLOSE_AT_LEAST_SECONDS))
+            return verdict
+        finally:
+            slow.cancel()
+            await asyncio.wait([slow])
+
+    async def _tell_when_slow(self) -> None:
+        await self._clock.sleep(LEAVING_IS_SLOW_AFTER_SECONDS)
+        self._notify(LeavingSlowly(self._clock.wall()))
+
+    async def _verdict(self) -> tuple[EndReason, str]:
+        """Ends join_call if it is still running, and says how the session ended."""
+        if self.task is None:
+            return self._leave.result()
+        if self.task.done():
+            return self._own_end(self.task)
+        reason, message = self._leave.result()
+        self.task.cancel()
+        if not await self._settled(self.task, self._leave_timeout_seconds):
+            self._linger(self.task)
+            return reason, self._given_up(message, "join_call", self._leave_timeout_seconds)
+        if not self.task.cancelled() and (error := self.task.exception()) is not None:
+            self._log_error("join_call, while leaving,", error)
+            message = f"{message}; while leaving: {described(error)}".removeprefix("; ")
+        return reason, message
+
+    def _own_end(self, task: asyncio.Task[None]) -> tuple[EndReason, str]:
+        """join_call is over, though nobody in here ended it."""
+        if task.cancelled():
+            if task.cancelling():
+                return EndReason.CLOSE_REQUESTED, "its task was cancelled"
+            return EndReason.AGENT_ERROR, "CancelledError: join_call was cancelled from inside"
+        error = task.exception()
+        if error is None:
+            return EndReason.FINISHED, ""
+        self.error = error
+        self._log_error("join_call", error)
+        return EndReason.AGENT_ERROR, described(error)
+
+    async def _close(self, agent: HostedAgent, seconds: float) -> None:
+        closing = asyncio.create_task(hosted.close(agent), name=f"close-{self.assignment.session_id}")
+        if not await self._settled(closing, seconds):
+            closing.cancel()
+            self._linger(closing)
+            logger.error("session %s: agent.close() did not end in %g s", self.assignment.session_id, seconds)
+        elif not closing.cancelled() and (error := closing.exception()) is not None:
+            self._log_error("agent.close()", error)
+
+    def _linger(self, task: asyncio.Task[Any]) -> None:
+        self.lingering.append(task)
+        task.add_done_callback(_retrieved)
+
+    def _given_up(self, message: str, what: str, seconds: float) -> str:
+        text = f"{what} did not end within {seconds:g} s of its cancellation and was given up"
+        logger.error("session %s: %s", self.assignment.session_id, text)
+        return f"{message}; {text}".removeprefix("; ")
+
+    async def _cut_off(self) -> None:
+        """The host itself was cancelled: the agent is closed, and nothing is told."""
+        for task in (self._building, self.task):
+            if task is not None:
+                task.cancel()
+        if self.agent is not None:
+            await self._close(self.agent, _CLOSE_AT_LEAST_SECONDS)
+
+    # --- waiting ---
+
+    async def _done_or_leave(self, task: asyncio.Task[Any]) -> None:
+        await asyncio.wait((task, self._leave), return_when=asyncio.FIRST_COMPLETED)
+
+    async def _settled(self, task: asyncio.Task[Any], seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with self._clock.timeout(seconds):
+                await asyncio.wait((task,))
+        return task.done()
+
+    def _log_error(self, what: str, error: BaseException) -> None:
+        name = self.assignment.session_id
+        logger.error("session %s: %s raised %s\n%s", name, what, described(error), traced(error))
+
+    @property
+    def start_error(self) -> BaseException:
+        """Why there is no agent, for a caller who waits for one."""
+        if self.error is not None:
+            return self.error
+        ending = self.ending
+        if ending is not None and ending.reason is EndReason.START_TIMEOUT:
+            return StartTimedOut(ending.message)
+        return StartAbandoned(f"the session ended before its agent was built: {ending.reason if ending else 'cut off'}")
+
+
+def _retrieved(task: asyncio.Task[Any]) -> None:
+    """Nobody waits for it any more; that it failed is no news."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,235 @@
+"""The runtime pod: takes up the sessions bound to it, runs them side by side, and leaves in good order.
+
+It has no HTTP server and no signals: `main` adds them. Everything about a single session is `Attempt`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, assert_never
+
+from greenroom.redaction import described, traced
+from greenroom.runtime.admission import Admission, PodState, admission
+from greenroom.runtime.attempt import Attempt
+from greenroom.runtime.figures import RuntimeFigures
+from greenroom_core.kube.client import KubeClient, Selection
+from greenroom_core.kube.feed import Change, Feed
+from greenroom_core.kube.kinds import SESSIONS
+from greenroom_core.model.reasons import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from greenroom.launcher import AgentLauncher
+    from greenroom.runtime.settings import RuntimeSettings
+    from greenroom_core.model.session import AgentSession
+    from greenroom_core.world import World
+
+logger = logging.getLogger("greenroom.runtime.pod")
+
+GRACE_AFTER_DRAIN_SECONDS = 30.0
+ORPHANED = "the process that ran it is gone"
+_LEAVE_WHEN_DRAINED_SECONDS = 10.0
+_EXIT_MARGIN_SECONDS = 2.0
+_FEED_PAUSE_SECONDS = 1.0
+
+
+class RuntimePod:
+    """Await :meth:`run`; it returns after :meth:`drain`, when the last session has ended and been reported."""
+
+    def __init__(self, world: World, launcher: AgentLauncher, settings: RuntimeSettings) -> None:
+        self.figures = RuntimeFigures()
+        self._world = world
+        self._clock = world.clock
+        self._launcher = launcher
+        self._settings = settings
+        self._client = KubeClient(world, on_answer=self.figures.answered)
+        selection = Selection(settings.namespace, fields=f"status.podName={settings.pod_name}")
+        self._feed: Feed[AgentSession] = Feed(self._client, SESSIONS, selection, self._on_change)
+        self._taken: dict[str, int] = {}
+        self._attempts: dict[tuple[str, int], Attempt] = {}
+        self._carriers: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._holding: set[tuple[str, int]] = set()
+        self._lingering: set[asyncio.Task[Any]] = set()
+        self._warm = False
+        self._draining = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+        self.figures.watch(
+            sessions=lambda: len(self._holding),
+            slots=lambda: settings.slots,
+            silence_seconds=lambda: self._feed.silence_seconds,
+            ready=lambda: self.ready,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """It takes sessions: warmed up, its feed has been synced, and it is not leaving."""
+        return self._warm and self._feed.synced.is_set() and not self._draining.is_set()
+
+    @property
+    def draining(self) -> bool:
+        return self._draining.is_set()
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions hold a slot."""
+        return len(self._holding)
+
+    @property
+    def lingering(self) -> int:
+        """How many tasks of agents ignore their cancellation; the process cannot end in the ordinary way then."""
+        return len(self._lingering)
+
+    def drain(self) -> None:
+        """Leave: no new sessions, those here finish within the drain timeout. Asking again changes nothing."""
+        if not self._draining.is_set():
+            logger.info("draining: %d sessions may finish", len(self._holding))
+            self._draining.set()
+
+    async def run(self) -> None:
+        """The pod's whole life."""
+        async with self._tasks:
+            background = [
+                self._tasks.create_task(self._keep_fed(), name="feed"),
+                self._tasks.create_task(self._warm_up(), name="warm-up"),
+            ]
+            await self._draining.wait()
+            await self._drain()
+            for task in background:
+                task.cancel()
+
+    # --- background ---
+
+    async def _keep_fed(self) -> None:
+        """The feed outlives every outage; should it fail itself, the calls must not."""
+        while True:
+            try:
+                await self._feed.run()
+            except Exception:
+                logger.exception("the feed of sessions failed and is started again")
+                await self._clock.sleep(_FEED_PAUSE_SECONDS)
+
+    async def _warm_up(self) -> None:
+        """Warm-up makes starts fast; one that fails is each session's own to report, so the pod serves all the same."""
+        try:
+            async with self._clock.timeout(self._launcher.time_limits.start_timeout_seconds):
+                await self._launcher.warmup()
+        except Exception as error:
+            logger.error("warm-up failed, starts will be slow or fail: %s\n%s", described(error), traced(error))
+        self._warm = True
+        logger.info("pod %s takes up to %d sessions", self._settings.pod_name, self._settings.slots)
+        self._look_at_all()
+
+    # --- sessions come and go ---
+
+    def _on_change(self, change: Change[AgentSession]) -> None:
+        known = change.new or change.old
+        assert known is not None
+        for attempt in [item for item in self._attempts.values() if item.uid == known.metadata.uid]:
+            attempt.observe(change.new)
+        if change.new is not None:
+            self._look_at(change.new)
+        else:
+            self._forget_if_gone(known.metadata.uid)
+
+    def _forget_if_gone(self, uid: str) -> None:
+        """What was taken up need not be remembered once the API server no longer shows it to this pod."""
+        if self._feed.store.get(uid) is None and all(other != uid for other, _ in self._attempts):
+            self._taken.pop(uid, None)
+
+    def _look_at_all(self) -> None:
+        for session in list(self._feed.store):
+            self._look_at(session)
+
+    def _look_at(self, session: AgentSession) -> None:
+        settings = self._settings
+        state = PodState(
+            uid=settings.pod_uid,
+            free_slots=settings.slots - len(self._holding),
+            warm=self._warm,
+            draining=self._draining.is_set(),
+        )
+        decision = admission(session, self._taken.get(session.metadata.uid, -1), state)
+        match decision:
+            case Admission.IGNORE | Admission.WAIT:
+                return
+            case Admission.START:
+                self._take_up(session, self._start)
+            case Admission.GIVE_BACK:
+                self.figures.returned()
+                why = "the pod is leaving" if state.draining else f"all {settings.slots} slots of the pod are taken"
+                self._take_up(session, lambda attempt: attempt.give_back(why))
+            case Admission.END:
+                reason = EndReason.DELETED if session.deleting else EndReason.CLOSE_REQUESTED
+                self._take_up(session, lambda attempt: attempt.write_off(reason, ""))
+            case Admission.ORPHANED:
+                logger.error(
+                    "session %s is %s here, but not in this process", session.metadata.name, session.status.phase
+                )
+                message = "the process that ran it is gone"
+                self._take_up(session, lambda attempt: attempt.write_off(EndReason.AGENT_ERROR, message))
+            case _:
+                assert_never(decision)
+
+    def _take_up(self, session: AgentSession, work: Callable[[Attempt], Coroutine[Any, Any, None]]) -> None:
+        attempt = Attempt(session, self._client, self._feed.learn, self._on_ended)
+        self._taken[attempt.uid] = attempt.number
+        self._attempts[attempt.key] = attempt
+        carrier = self._tasks.create_task(self._carried(attempt, work(attempt)), name=f"attempt-{attempt.name}")
+        self._carriers[attempt.key] = carrier
+
+    def _start(self, attempt: Attempt) -> Coroutine[Any, Any, None]:
+        self._holding.add(attempt.key)
+        self.figures.started()
+        attempt.begin(self._launcher)
+        return attempt.live()
+
+    async def _carried(self, attempt: Attempt, work: Coroutine[Any, Any, None]) -> None:
+        """One session's failure is no other's."""
+        try:
+            await work
+        except Exception:
+            logger.exception("session %s: the runtime failed", attempt.name)
+        finally:
+            self._free(attempt)
+            del self._attempts[attempt.key], self._carriers[attempt.key]
+            self._forget_if_gone(attempt.uid)
+
+    def _on_ended(self, attempt: Attempt, reason: str) -> None:
+        self.figures.ended(reason)
+        self._free(attempt)
+
+    def _free(self, attempt: Attempt) -> None:
+        self._holding.discard(attempt.key)
+        for task in attempt.life.lingering if attempt.life is not None else ():
+            if not task.done():
+                self._lingering.add(task)
+                task.add_done_callback(self._lingering.discard)
+        self._moved.set()
+
+    # --- the way out ---
+
+    async def _drain(self) -> None:
+        """Calls first, then what is still to be written, each until its deadline."""
+        drain_seconds = self._settings.drain_timeout_seconds
+        exit_at = self._clock.boot() + drain_seconds + GRACE_AFTER_DRAIN_SECONDS - _EXIT_MARGIN_SECONDS
+        self._look_at_all()
+        if not await self._until(lambda: not self._holding, self._clock.boot() + drain_seconds):
+            for attempt in self._attempts.values():
+                attempt.leave(EndReason.DRAINED, _LEAVE_WHEN_DRAINED_SECONDS)
+        if not await self._until(lambda: not self._attempts, exit_at):
+            logger.error("the grace period is over: %d sessions were not reported", len(self._attempts))
+            for carrier in self._carriers.values():
+                carrier.cancel()
+
+    async def _until(self, done: Callable[[], bool], deadline: float) -> bool:
+        """Whether `done` came true before `deadline`, a time of the boot clock."""
+        with suppress(TimeoutError):
+            async with self._clock.timeout(max(0.0, deadline - self._clock.boot())):
+                while not done():
+                    self._moved.clear()
+                    await self._moved.wait()
+        return done()

@@ -1,0 +1,27 @@
+"""What a runtime pod is told by the operator through its environment."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass
+
+from greenroom_core.model.names import DEFAULT_PORT
+from greenroom_core.settings import setting
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSettings:
+    """Runs the sessions that are bound to this pod."""
+
+    namespace: str = setting(MISSING, "the pod's namespace", bool)
+    pod_name: str = setting(MISSING, "the pod's name", bool)
+    pod_uid: str = setting(MISSING, "the pod's uid", bool)
+    slots: int = setting(10, "how many sessions the pod takes at once, 1 or more", lambda value: value >= 1)
+    drain_timeout_seconds: float = setting(
+        3600.0, "how long a leaving pod may finish its calls, 0 or more", lambda value: value >= 0
+    )
+    port: int = setting(DEFAULT_PORT, "port of /health, /ready and /metrics", lambda value: 0 <= value <= 65535)
+    host: str = setting("0.0.0.0", "address of /health, /ready and /metrics", bool)
+    log_level: str = setting("info", f"one of {', '.join(_LEVELS)}", lambda value: value.lower() in _LEVELS)
+    log_format: str = setting("text", "text or json", lambda value: value in ("text", "json"))
