@@ -1,0 +1,193 @@
+"""What a fleet of pods needs, world by world."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.unit.operator.worlds import NOW, TEMPLATE, fleet, pod
+
+from greenroom_core.model import names
+from greenroom_core.model.runtime import RuntimeStatus
+from greenroom_operator.planning.fleet import (
+    Attempts,
+    FleetPlan,
+    FleetSnapshot,
+    finished_to_delete,
+    fleet_status,
+    plan_fleet,
+)
+from greenroom_operator.planning.pods import pod_body, pod_name
+from greenroom_operator.planning.revision import revision
+from greenroom_operator.planning.values import Fleet
+
+if TYPE_CHECKING:
+    from greenroom_core.model.pod import Pod
+
+
+def seen(
+    *pods: Pod,
+    of: Fleet | None,
+    now: float = 1000.0,
+    sessions: dict[str, int] | None = None,
+    empty_since: dict[str, float] | None = None,
+    being_made: int = 0,
+    attempts: Attempts | None = None,
+    template_error: str | None = "",
+) -> FleetSnapshot:
+    return FleetSnapshot(
+        now=now,
+        fleet=of,
+        pods=pods,
+        sessions=sessions or {},
+        empty_since=empty_since or {},
+        being_made=being_made,
+        attempts=attempts or Attempts(),
+        template_error=template_error,
+    )
+
+
+def deleted(plan: FleetPlan) -> list[str]:
+    return [item.metadata.name for item in plan.delete]
+
+
+def test_makes_what_is_missing_writes_under_way_counted() -> None:
+    assert plan_fleet(seen(pod(), of=fleet(replicas=4), being_made=1)).create == 2
+
+
+def test_makes_no_pod_before_the_template_has_been_tried_or_when_it_is_bad() -> None:
+    untried = plan_fleet(seen(of=fleet(), template_error=None))
+    assert (untried.try_template, untried.create) == (True, 0)
+    bad = plan_fleet(seen(of=fleet(), template_error="spec.containers[0].image: Required"))
+    assert (bad.try_template, bad.create) == (False, 0)
+
+
+def test_a_finished_or_leaving_pod_is_replaced() -> None:
+    world = seen(pod("a", phase="Failed"), pod("b", leaving_for=1), of=fleet(replicas=2))
+    assert plan_fleet(world).create == 2
+
+
+@pytest.mark.parametrize(("failures", "wait"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 4), (9, 60)])
+def test_repeated_failures_are_mended_ever_more_slowly(failures: int, wait: float) -> None:
+    attempts = Attempts(failures, last_failure_at=1000.0)
+    assert plan_fleet(seen(of=fleet(), now=1000.0 + wait, attempts=attempts)).create == 1
+    if wait:
+        early = plan_fleet(seen(of=fleet(), now=999.9 + wait, attempts=attempts))
+        assert (early.create, early.wake_at) == (0, 1000.0 + wait)
+
+
+def test_deletes_only_surplus_pods_without_label_and_sessions() -> None:
+    pods = [pod("busy"), pod("old", busy=False, age=90), pod("new", busy=False, age=10), pod("held", busy=False)]
+    world = seen(*pods, of=fleet(replicas=1), sessions={"uid-held": 1})
+    assert deleted(plan_fleet(world)) == ["new", "old"]
+
+
+def test_a_pod_that_is_not_ready_goes_before_one_that_is() -> None:
+    pods = [pod("ready", busy=False, age=1), pod("starting", busy=False, ready=False, age=50)]
+    assert deleted(plan_fleet(seen(*pods, of=fleet(replicas=1)))) == ["starting"]
+
+
+def test_old_revisions_leave_when_empty_and_replaced() -> None:
+    old = [pod("old1", busy=False, revision="r0"), pod("old2", busy=True, revision="r0")]
+    waiting = plan_fleet(seen(*old, of=fleet(replicas=2)))
+    assert (waiting.create, deleted(waiting)) == (2, [])
+    new = [pod("new1"), pod("new2")]
+    assert deleted(plan_fleet(seen(*old, *new, of=fleet(replicas=2)))) == ["old1"]
+
+
+def test_the_label_comes_off_a_minute_after_the_last_session() -> None:
+    since = {"uid-p1": 940.0}
+    assert [p.metadata.name for p in plan_fleet(seen(pod(), of=fleet(), empty_since=since)).unlabel] == ["p1"]
+    early = plan_fleet(seen(pod(), of=fleet(), empty_since={"uid-p1": 941.0}))
+    assert (early.unlabel, early.wake_at) == ((), 1001.0)
+    held = plan_fleet(seen(pod(), of=fleet(), empty_since=since, sessions={"uid-p1": 1}))
+    assert held.unlabel == ()
+
+
+@pytest.mark.parametrize("gone", [None, fleet(deleting=True)])
+def test_without_its_runtime_a_fleet_shrinks_to_the_pods_that_are_in_use(gone: Fleet | None) -> None:
+    assert deleted(plan_fleet(seen(pod("used"), pod("idle", busy=False), of=gone))) == ["idle"]
+
+
+def test_the_newest_finished_pod_is_kept_for_its_log() -> None:
+    pods = [pod("a", phase="Failed", age=30), pod("b", phase="Failed", age=20), pod("c", phase="Failed", age=10)]
+    assert [item.metadata.name for item in finished_to_delete(pods)] == ["b", "a"]
+
+
+def test_status_tells_pods_slots_and_why() -> None:
+    of = fleet(replicas=3)
+    world = seen(pod("a", slots=2), pod("b", slots=2, ready=False), of=of, sessions={"uid-a": 1})
+    status = fleet_status(world, of, RuntimeStatus(), pending=4, now=NOW)
+    figures = (status.pods, status.ready_pods, status.slots, status.free_slots, status.sessions, status.pending)
+    assert figures == (2, 1, 4, 1, 1, 4)
+    assert {c.type: c.reason for c in status.conditions} == {"Available": "PodsReady", "Progressing": "Creating"}
+    later = fleet_status(world, of, status, pending=4, now=NOW + timedelta(seconds=9))
+    assert later == status
+
+
+@pytest.mark.parametrize(
+    ("world", "reason"),
+    [
+        ({"template_error": "bad image"}, "TemplateInvalid"),
+        ({"attempts": Attempts(2, 1.0)}, "PodsFailing"),
+    ],
+)
+def test_status_names_what_is_in_the_way(world: dict[str, Any], reason: str) -> None:
+    of = fleet()
+    status = fleet_status(seen(of=of, **world), of, RuntimeStatus(), pending=0, now=NOW)
+    assert {c.type: c.reason for c in status.conditions}["Progressing"] == reason
+
+
+class TestPodBody:
+    def test_makes_a_runtime_pod_of_the_template(self) -> None:
+        of = fleet()
+        body = pod_body(of, "default-rev1-x")
+        assert body["metadata"]["labels"] == {names.RUNTIME_LABEL: "default", names.REVISION_LABEL: "rev1"}
+        assert body["metadata"]["annotations"][names.SLOTS_ANNOTATION] == "10"
+        assert body["metadata"]["ownerReferences"][0]["uid"] == "uid-fleet"
+        assert body["spec"]["restartPolicy"] == "Never"
+        assert body["spec"]["terminationGracePeriodSeconds"] == 3630
+        [container] = body["spec"]["containers"]
+        assert {item["name"] for item in container["env"]} == {
+            "GREENROOM_NAMESPACE",
+            "GREENROOM_POD_NAME",
+            "GREENROOM_POD_UID",
+            "GREENROOM_RUNTIME",
+            "GREENROOM_SLOTS",
+            "GREENROOM_DRAIN_TIMEOUT_SECONDS",
+        }
+        assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "greenroom"}
+        assert {"name": "greenroom", "containerPort": 8080} in container["ports"]
+
+    def test_keeps_what_the_template_says_itself(self) -> None:
+        own = {"name": "agent", "env": [{"name": "GREENROOM_SLOTS", "value": "1"}], "livenessProbe": {"exec": {}}}
+        template = {"spec": {"containers": [own, {"name": "sidecar"}], "restartPolicy": "Always"}}
+        of = fleet()
+        spec = _with_template(of, template)
+        first, second = pod_body(spec, "x")["spec"]["containers"]
+        assert [e["value"] for e in first["env"] if e["name"] == "GREENROOM_SLOTS"] == ["1"]
+        assert first["livenessProbe"] == {"exec": {}}
+        assert second == {"name": "sidecar"}
+        assert pod_body(spec, "x")["spec"]["restartPolicy"] == "Never"
+
+    def test_names_the_field_of_a_template_that_cannot_be_one(self) -> None:
+        with pytest.raises(ValueError, match=r"spec\.template\.spec\.containers"):
+            pod_body(_with_template(fleet(), {"spec": {}}), "x")
+
+    def test_a_name_is_always_a_dns_label(self) -> None:
+        assert pod_name(fleet(), "abc12") == "default-rev1-abc12"
+
+
+def test_a_revision_follows_what_pods_are_made_from() -> None:
+    one = fleet().runtime
+    assert revision(one) == revision(fleet(replicas=9).runtime)
+    changed = _with_template(fleet(), {**TEMPLATE, "metadata": {"labels": {"a": "b"}}}).runtime
+    assert revision(changed) != revision(one)
+
+
+def _with_template(of: Fleet, template: dict[str, Any]) -> Fleet:
+    import msgspec
+
+    spec = msgspec.structs.replace(of.runtime.spec, template=template)
+    return Fleet(msgspec.structs.replace(of.runtime, spec=spec), of.revision)
