@@ -319,14 +319,11 @@ class Agent:
     async def _close(self) -> None:
         """Leave, in this order; a step that fails or hangs does not keep the next from running."""
         self._presence.agent_left()
-        for step, what in (
-            (self._fall_silent(), "stop speaking"),
-            (self._end_tasks(), "end the tasks"),
-            (self._leave(), "leave the call"),
-            (self._parts.close(self._clock), "close the parts"),
-            (self._events.drain(), "deliver the last events"),
-        ):
-            await guarded(step, what, self._clock)
+        await guarded(self._fall_silent(), "stop speaking", self._clock)
+        await guarded(self._end_tasks(), "end the tasks", self._clock)
+        await guarded(self._leave(), "leave the call", self._clock)
+        await self._parts.close(self._clock)  # guards each part
+        await guarded(self._events.drain(), "deliver the last events", self._clock)
         self._join_settled.set()
         self._call_over.set()
 

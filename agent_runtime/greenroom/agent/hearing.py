@@ -110,8 +110,7 @@ class Hearing:
         if self._speaking is not None:
             self._speaking.add(chunk)
             if self._speaking.heard_seconds > MAX_TURN_SECONDS and signal is None:
-                signal = TurnEnded(self._speaking.heard_seconds, 0.0)
-                self._detection.reset()
+                self._cut_turn(self._speaking)
         else:
             self._pre_roll.append(chunk)
         match signal:
@@ -126,8 +125,17 @@ class Hearing:
         turn = _Turn(bytearray(b"".join(self._pre_roll)), asyncio.Event())
         turn.heard_seconds = seconds_of(turn.waiting)
         self._pre_roll.clear()
-        self._speaking = turn
         self._listener.turn_started()
+        self._queue(turn)
+
+    def _cut_turn(self, turn: _Turn) -> None:
+        """Recognise what there is of an endless turn; for the listener it goes on."""
+        turn.ended_at = turn.speech_ended_at = self._clock.boot()
+        turn.changed.set()
+        self._queue(_Turn(bytearray(), asyncio.Event()))
+
+    def _queue(self, turn: _Turn) -> None:
+        self._speaking = turn
         if self._turns.full():
             self._turns.get_nowait()
             logger.warning("a turn of the user was dropped: the recogniser is more than %d behind", WAITING_TURNS)

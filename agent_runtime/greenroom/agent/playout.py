@@ -80,9 +80,10 @@ class Playout:
             self._changed.set()
 
     async def drained(self) -> None:
-        """Everything queued has gone out."""
+        """Everything queued has been heard."""
         while self._queue:
             await self._change()
+        await self._clock.sleep(max(0.0, self._due - self._clock.boot()))
 
     def stop(self) -> None:
         """Be silent now; what was queued is dropped."""

@@ -136,8 +136,10 @@ def _given(arguments: msgspec.Struct) -> dict[str, Any]:
 
 
 def _different(calls: Sequence[ToolCall]) -> list[ToolCall]:
-    seen = {(call.id, call.name, repr(sorted(call.arguments.items()))): call for call in reversed(calls)}
-    return [call for call in calls if any(call is kept for kept in seen.values())]
+    seen: dict[tuple[str, str, str], ToolCall] = {}
+    for call in calls:
+        seen.setdefault((call.id, call.name, repr(sorted(call.arguments.items()))), call)
+    return list(seen.values())
 
 
 def _text(output: Any) -> str:

@@ -29,6 +29,8 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "ps_config_init": (_POINTER, _POINTER),
     "ps_config_free": (_INT, _POINTER),
     "ps_config_set_str": (_POINTER, _POINTER, _TEXT, _TEXT),
+    "ps_config_set_int": (_POINTER, _POINTER, _TEXT, ctypes.c_long),
+    "ps_config_set_bool": (_POINTER, _POINTER, _TEXT, _INT),
     "ps_config_set_float": (_POINTER, _POINTER, _TEXT, _REAL),
     "ps_init": (_POINTER, _POINTER),
     "ps_free": (_INT, _POINTER),
@@ -38,6 +40,9 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "ps_get_hyp": (_TEXT, _POINTER, _POINTER),
     "ps_set_cmn": (_INT, _POINTER, _TEXT),
 }
+# A narrower search and no second pass: 0.07 of real time instead of 0.2, and 4 ms instead of 60 to end an utterance.
+# On six clear sentences of 56 words both got 54 right.
+_PRUNING = {"maxhmmpf": 3000, "maxwpf": 10, "topn": 2}
 _NEUTRAL_CHANNEL = b"40,3,-1"  # the model's own first guess at a microphone
 
 
@@ -52,10 +57,7 @@ class Decoder:
         self._library, model = shared("pocketsphinx", _load)
         config = self._library.ps_config_init(None)
         try:
-            for name, path in (("hmm", "en-us"), ("lm", "en-us.lm.bin"), ("dict", "cmudict-en-us.dict")):
-                self._library.ps_config_set_str(config, name.encode(), str(model / path).encode())
-            self._library.ps_config_set_str(config, b"loglevel", b"FATAL")
-            self._library.ps_config_set_float(config, b"samprate", float(SAMPLE_RATE))
+            self._configure(config, model)
             self._handle = self._library.ps_init(config)
         finally:
             self._library.ps_config_free(config)
@@ -81,6 +83,15 @@ class Decoder:
     def free(self) -> None:
         self._library.ps_free(self._handle)
         self._handle = None
+
+    def _configure(self, config: int, model: Path) -> None:
+        for name, file in (("hmm", "en-us"), ("lm", "en-us.lm.bin"), ("dict", "cmudict-en-us.dict")):
+            self._library.ps_config_set_str(config, name.encode(), str(model / file).encode())
+        self._library.ps_config_set_str(config, b"loglevel", b"FATAL")
+        self._library.ps_config_set_float(config, b"samprate", float(SAMPLE_RATE))
+        for name, limit in _PRUNING.items():
+            self._library.ps_config_set_int(config, name.encode(), limit)
+        self._library.ps_config_set_bool(config, b"fwdflat", 0)
 
     def _text(self) -> str:
         text: bytes | None = self._library.ps_get_hyp(self._handle, None)
