@@ -34,7 +34,8 @@ def load(
     known: tuple[Field[Any], ...] = fields(cls)  # type: ignore[arg-type]
     for item in known:
         flag = "--" + item.name.replace("_", "-")
-        text = f"{item.metadata['help']} (variable {_variable(item)}, default {item.default!r})"
+        otherwise = "required" if item.default is MISSING else f"default {item.default!r}"
+        text = f"{item.metadata['help']} (variable {_variable(item)}, {otherwise})"
         parser.add_argument(flag, dest=item.name, default=None, help=text.replace("%", "%%"))
     given = vars(parser.parse_args(arguments))
     values = {}
