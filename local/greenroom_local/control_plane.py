@@ -8,11 +8,18 @@ pods need.
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import ssl
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from greenroom_core.clock import SystemClock
+from greenroom_core.kube.auth import Credentials
+from greenroom_core.kube.client import KubeClient
+from greenroom_core.kube.http import HttpTransport
+from greenroom_core.world import World
 from greenroom_local.admin import Admin, AdminError
 from greenroom_local.certificates import Certificates, make_certificates
 from greenroom_local.children import ChildProcess, Command
@@ -21,7 +28,7 @@ from greenroom_local.ports import LOOPBACK, free_ports
 from greenroom_local.servers import Ports, api_server_words, etcd_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -161,6 +168,20 @@ class ControlPlane:
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         answer = await self.admin.request("POST", path, request)
         return str(answer["status"]["token"])
+
+    def credentials(self, token: str | None = None) -> Credentials:
+        """For the kube door: those of a service account's `token`, without one the administrator's."""
+        tls = ssl.create_default_context(cafile=str(self.ca_file))
+        if token is None:
+            tls.load_cert_chain(self.files.admin, self.files.admin_key)
+        return Credentials(self.server_url, tls, lambda: token, self.namespace, str(self.ca_file))
+
+    @asynccontextmanager
+    async def client(self, token: str | None = None) -> AsyncIterator[KubeClient]:
+        """The kube door in the real world, open while the block runs; as :meth:`credentials`."""
+        transport = HttpTransport(self.credentials(token), user_agent="greenroom-local")
+        async with transport:
+            yield KubeClient(World(self._clock, random.Random(), transport))
 
     async def ensure_namespace(self, name: str) -> None:
         """Make a namespace with the service account `default` in it, without which no pod is accepted."""

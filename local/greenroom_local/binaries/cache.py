@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from greenroom_local.binaries import pins
@@ -24,6 +25,28 @@ def binaries_folder(environment: Mapping[str, str]) -> Path:
     """Where the pinned versions live; the versions are in the name, so that an upgrade never meets old files."""
     name = f"k8s-{pins.KUBERNETES_VERSION}-etcd-{pins.ETCD_VERSION}"
     return cache_root(environment) / name / "bin"
+
+
+def helm_folder(environment: Mapping[str, str]) -> Path:
+    """Where the pinned helm lives: apart, for only those who work on the chart need it."""
+    return cache_root(environment) / f"helm-{pins.HELM_VERSION}" / "bin"
+
+
+@contextlib.contextmanager
+def alone(environment: Mapping[str, str], on_wait: Callable[[], None]) -> Iterator[None]:
+    """One process of this user at a time: a second build would only make both slower.
+
+    `on_wait` is called when another one is at work. Raises OSError where the cache cannot be written.
+    """
+    root = cache_root(environment)
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            on_wait()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

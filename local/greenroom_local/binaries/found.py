@@ -48,11 +48,11 @@ def examine(folder: Path, origin: str) -> Binaries:
     missing = [name for name in pins.NAMES if not os.access(folder / name, os.X_OK)]
     if missing:
         raise Unusable(f"{folder} has no {', no '.join(missing)}")
-    server = _version(folder / "kube-apiserver", r"Kubernetes v(\d+\.\d+\.\d+\S*)", "--version")
-    etcd = _version(folder / "etcd", r"etcd Version: (\d+\.\d+\.\d+\S*)", "--version")
+    server = ask_version(folder / "kube-apiserver", r"Kubernetes v(\d+\.\d+\.\d+\S*)", "--version")
+    etcd = ask_version(folder / "etcd", r"etcd Version: (\d+\.\d+\.\d+\S*)", "--version")
     _at_least(folder / "kube-apiserver", server, pins.OLDEST_KUBERNETES)
     _at_least(folder / "etcd", etcd, pins.OLDEST_ETCD)
-    _check_kubectl(folder / "kubectl")
+    check_kubectl(folder / "kubectl")
     return Binaries(folder, origin, server, etcd)
 
 
@@ -67,7 +67,8 @@ def _at_least(program: Path, version: str, oldest: tuple[int, ...]) -> None:
         raise Unusable(f"{program} is version {version}, needed is {'.'.join(map(str, oldest))} or newer")
 
 
-def _version(program: Path, pattern: str, *arguments: str) -> str:
+def ask_version(program: Path, pattern: str, *arguments: str) -> str:
+    """What `program` prints when asked, as far as `pattern` finds it. Raises :class:`Unusable`."""
     said = _ask(program, *arguments)
     found = re.search(pattern, said)
     if not found:
@@ -75,7 +76,8 @@ def _version(program: Path, pattern: str, *arguments: str) -> str:
     return found.group(1)
 
 
-def _check_kubectl(program: Path) -> None:
+def check_kubectl(program: Path) -> None:
+    """Raises :class:`Unusable`."""
     # A stub or a wrapper may stand under this name; the real one answers in JSON.
     try:
         answer = json.loads(_ask(program, "version", "--client", "--output=json"))

@@ -19,6 +19,11 @@ OLDEST_ETCD = (3, 5, 13)
 GO_VERSION = "1.26.6"
 OLDEST_GO = (1, 26)
 
+HELM_VERSION = "3.22.0"
+OLDEST_HELM = (3, 14)
+"""For the chart alone; the next major version renders with another engine."""
+NEWEST_HELM_MAJOR = 3
+
 NAMES = ("etcd", "kube-apiserver", "kubectl")
 
 DOWNLOADS = "https://github.com/kubernetes-sigs/controller-tools/releases/download"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -96,19 +95,15 @@ def _install(way: str, fill: Fill, environment: Mapping[str, str], progress: Pro
 
 @contextlib.contextmanager
 def _alone(environment: Mapping[str, str], progress: Progress) -> Iterator[None]:
-    """One process of this user at a time: a second build would only make both slower."""
-    root = cache.cache_root(environment)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = (root / "lock").open("w")
-    except OSError as error:
-        raise NotFound(f"The cache {root} cannot be written ({error}): {_way_out(environment)}.") from None
-    with lock:
+    def say_so() -> None:
+        progress.say("another process is fetching the control plane; waiting for it")
+
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            progress.say("another process is fetching the control plane; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.enter_context(cache.alone(environment, say_so))
+        except OSError as error:
+            root = cache.cache_root(environment)
+            raise NotFound(f"The cache {root} cannot be written ({error}): {_way_out(environment)}.") from None
         yield
 
 

@@ -23,7 +23,7 @@ from greenroom_local.node.status import Facts, status_of
 from greenroom_local.ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
 
     from greenroom_core.kube.client import KubeClient
@@ -55,8 +55,9 @@ class _Data(Resource, frozen=True):
 class PodLife:
     """One pod. `observe` and `removed` may be called at any time; `run` returns when nothing is left to do."""
 
-    def __init__(self, house: House, pod: LocalPod) -> None:
-        self.port = free_ports(1)[0]
+    def __init__(self, house: House, pod: LocalPod, on_news: Callable[[], None]) -> None:
+        self.port = pod.host_port or free_ports(1)[0]
+        self._on_news = on_news
         self._house = house
         self._pod = pod
         self._clock = house.client.world.clock
@@ -78,6 +79,11 @@ class PodLife:
     def pid(self) -> int | None:
         """The process id, None before the start."""
         return self._child.pid if self._child is not None else None
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the process; `on_news` is called at every change."""
+        return self._facts
 
     def observe(self, pod: LocalPod) -> None:
         """A newer state of the object."""
@@ -158,7 +164,7 @@ class PodLife:
         logger.info("pod %s started as process %d on port %d", pod.metadata.key, child.pid, self.port)
         ready = "readinessProbe" not in pod.container
         now = self._clock.wall()
-        self._facts = replace(self._facts, started_at=now, ready=ready, ready_since=now)
+        self._learn(replace(self._facts, started_at=now, ready=ready, ready_since=now))
         return child
 
     def _given(self) -> dict[str, str]:
@@ -230,22 +236,27 @@ class PodLife:
             group.create_task(report())
 
     def _set_ready(self, ready: bool) -> None:
-        self._facts = replace(self._facts, ready=ready, ready_since=self._clock.wall())
-        self._changed.set()
+        self._learn(replace(self._facts, ready=ready, ready_since=self._clock.wall()))
 
     def _over(self, exit_code: int | None, reason: str = "", problem: str = "") -> None:
         now = self._clock.wall()
         since = now if self._facts.ready else self._facts.ready_since
-        self._facts = replace(
-            self._facts,
-            ready=False,
-            ready_since=since,
-            exit_code=exit_code,
-            ended_at=now,
-            reason=reason,
-            problem=problem,
+        self._learn(
+            replace(
+                self._facts,
+                ready=False,
+                ready_since=since,
+                exit_code=exit_code,
+                ended_at=now,
+                reason=reason,
+                problem=problem,
+            )
         )
+
+    def _learn(self, facts: Facts) -> None:
+        self._facts = facts
         self._changed.set()
+        self._on_news()
 
     async def _write_status(self) -> None:
         """Until it is written, or the object is gone; always the newest state."""

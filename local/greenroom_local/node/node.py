@@ -5,33 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
-import ssl
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
 from greenroom_core.clock import SystemClock
-from greenroom_core.kube.auth import Credentials
-from greenroom_core.kube.client import KubeClient, Selection
+from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import Conflict, KubeError, NotFound
 from greenroom_core.kube.feed import Change, Feed
-from greenroom_core.kube.http import HttpTransport
 from greenroom_core.kube.kinds import loose
-from greenroom_core.world import World
 from greenroom_local.node.life import House, PodLife
 from greenroom_local.node.pod import PODS, LocalPod
 from greenroom_local.node.probes import Prober
 from greenroom_local.ports import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from greenroom_core.kube.client import KubeClient
     from greenroom_local.control_plane import ControlPlane
+    from greenroom_local.node.status import Facts
 
 logger = logging.getLogger("greenroom.local.node")
 
@@ -67,9 +63,9 @@ class ProcessNode:
         self._base_environment = base_environment or default_environment(os.environ)
         self._lives: dict[str, PodLife] = {}
         self._binding: set[str] = set()
-        self._opened = AsyncExitStack()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name=f"node {self.name}")
@@ -108,6 +104,22 @@ class ProcessNode:
         """Everything that the pod's process has printed."""
         return self.logs / f"{pod_name}.log"
 
+    async def until(self, pod_name: str, holds: Callable[[Facts | None], bool]) -> None:
+        """Wait until `holds` of what is known of that pod's process; None stands for a pod that is not here."""
+        while not holds(self.facts(pod_name)):
+            await self._news.wait()
+
+    def facts(self, pod_name: str) -> Facts | None:
+        """What is known of that pod's process; None for a pod that is not here."""
+        try:
+            return self._life(pod_name).facts
+        except KeyError:
+            return None
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
     def _life(self, pod_name: str) -> PodLife:
         for life in self._lives.values():
             if life.name == pod_name:
@@ -115,14 +127,8 @@ class ProcessNode:
         raise KeyError(pod_name)
 
     async def _run(self) -> None:
-        async with AsyncExitStack() as opened:
-            transport = await opened.enter_async_context(
-                HttpTransport(self._credentials(), user_agent="greenroom-local-node")
-            )
-            session = await opened.enter_async_context(aiohttp.ClientSession())
-            world = World(SystemClock(), random.Random(), transport)
-            client = KubeClient(world)
-            house = self._house(client, Prober(session, world.clock))
+        async with self._plane.client() as client, aiohttp.ClientSession() as session:
+            house = self._house(client, Prober(session, client.world.clock))
             await self._register()
             try:
                 await self._keep(client, house)
@@ -152,13 +158,15 @@ class ProcessNode:
                 self._binding.add(uid)
                 group.create_task(self._bind(client, pod))
         elif pod.node_name == self.name:
-            self._lives[uid] = life = PodLife(house, pod)
+            self._lives[uid] = life = PodLife(house, pod, self._tell)
             life.observe(pod)
+            self._tell()
             group.create_task(self._live(uid, life))
 
     async def _live(self, uid: str, life: PodLife) -> None:
         await life.run()
         del self._lives[uid]
+        self._tell()
 
     async def _bind(self, client: KubeClient, pod: LocalPod) -> None:
         meta = pod.metadata
@@ -209,12 +217,6 @@ class ProcessNode:
             working_directory=self._working_directory,
             base_environment=self._base_environment,
         )
-
-    def _credentials(self) -> Credentials:
-        files = self._plane.files
-        tls = ssl.create_default_context(cafile=str(files.ca))
-        tls.load_cert_chain(files.admin, files.admin_key)
-        return Credentials(self._plane.server_url, tls, lambda: None, self.namespace)
 
     async def _register(self) -> None:
         await self._plane.admin.create("/api/v1/nodes", {"metadata": {"name": self.name}})

@@ -44,6 +44,12 @@ class LocalPod(Resource, frozen=True):
         return self.spec.get("automountServiceAccountToken") is not False
 
     @property
+    def host_port(self) -> int | None:
+        """The port of the machine that the container asks for; without one any free port is given to it."""
+        ports = self.container.get("ports") or ()
+        return next((port["hostPort"] for port in ports if port.get("hostPort")), None)
+
+    @property
     def finished(self) -> bool:
         return self.status.get("phase") in ("Failed", "Succeeded")
 
