@@ -1,4 +1,4 @@
-"""etcd, kube-apiserver and kubectl for this machine, and helm for those who want it. The standard library only: it runs before any set-up."""
+"""etcd, kube-apiserver, kubectl and, on request, helm. The standard library only: it runs before any set-up."""
 
 from __future__ import annotations
 
