@@ -130,7 +130,8 @@ def _content(body: Object) -> Object:
     return {key: value for key, value in body.items() if key not in ("apiVersion", "kind", "metadata")}
 
 
-def _custom(crd: Mapping[str, Any]) -> Resource:
+def custom(crd: Mapping[str, Any]) -> Resource:
+    """The resource that a CustomResourceDefinition defines."""
     spec = crd["spec"]
     version = spec["versions"][0]
     return Resource(
@@ -161,8 +162,8 @@ def every_resource() -> list[Resource]:
         counts_generation=True,
     )
     return [
-        _custom(session_crd()),
-        _custom(runtime_crd()),
+        custom(session_crd()),
+        custom(runtime_crd()),
         pods,
         _built_in("/api/v1", "namespaces", "Namespace", Namespaces(), namespaced=False),
         _built_in("/api/v1", "nodes", "Node", with_status, namespaced=False, subresources=only_status),

@@ -27,6 +27,9 @@ class Routes:
         """The first resource of that plural."""
         return next(resource for (_, name), resource in self._table.items() if name == plural)
 
+    def add(self, resource: Resource) -> None:
+        self._table[resource.base, resource.naming.plural] = resource
+
     def health(self, path: str) -> Answer | None:
         return Answer(200, b"ok") if path in _HEALTH else None
 

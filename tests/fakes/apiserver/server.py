@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from tests.fakes.apiserver.answers import Cause, Failure, Object, bad_request, conflict, failed_patch, invalid, ok
 from tests.fakes.apiserver.patches import merged, operated
 from tests.fakes.apiserver.pods import bound_to
 from tests.fakes.apiserver.reads import Reads
-from tests.fakes.apiserver.resources import every_resource
+from tests.fakes.apiserver.resources import custom, every_resource
 from tests.fakes.apiserver.routes import Routes
 from tests.fakes.apiserver.scale import scale_of, scaled
 from tests.fakes.apiserver.storage import Record, Storage, copied
@@ -27,6 +27,8 @@ from tests.fakes.virtual_time import VirtualClock
 from greenroom_core.kube.transport import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Answer, Request, TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from greenroom_core.clock import Clock
 
 HISTORY_RECORDS = 20_000
@@ -57,6 +59,10 @@ class FakeApiServer:
     def add_namespace(self, name: str) -> None:
         place = Place(self._routes.named("namespaces"), "", name)
         self._writes.create(place, {"metadata": {"name": name}}, dry_run=False)
+
+    def install(self, crd: Mapping[str, Any]) -> None:
+        """Serves what `crd` defines, beside AgentSession and AgentRuntime."""
+        self._routes.add(custom(crd))
 
     def objects(self, plural: str, namespace: str = "") -> list[Object]:
         """Copies of what is stored, for a test to look at."""

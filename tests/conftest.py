@@ -1,18 +1,23 @@
-"""The real control plane, once for the whole test session."""
+"""The real control plane, once for the whole test session, and our resources in it."""
 
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+import yaml
+from tests.crds import install
 
 from greenroom_local.binaries import find_installed
 from greenroom_local.control_plane import ControlPlane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+CRD_FOLDER = Path(__file__).parents[1] / "crds"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -34,3 +39,10 @@ async def namespace(control_plane: ControlPlane) -> str:
     name = f"test-{uuid.uuid4().hex[:8]}"
     await control_plane.ensure_namespace(name)
     return name
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def installed_crds(control_plane: ControlPlane) -> None:
+    """The CRDs of `crds/`, applied and served."""
+    for path in sorted(CRD_FOLDER.glob("*.yaml")):
+        await install(control_plane.admin, yaml.safe_load(path.read_text()))
