@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LEAD_SECONDS = 0.04
 LATE_SECONDS = 0.1
+ROUNDING_SECONDS = 0.0005  # a wait of less is over
 CAPACITY_BYTES = 20 * SAMPLE_RATE * BYTES_PER_SAMPLE
 
 
@@ -101,7 +102,7 @@ class Playout:
             now = self._clock.boot()
             self._catch_up(now)
             ahead = self._due - now
-            if ahead > LEAD_SECONDS:
+            if ahead > LEAD_SECONDS + ROUNDING_SECONDS:
                 await self._clock.sleep(ahead - LEAD_SECONDS)
                 continue
             self._send_frame(now)

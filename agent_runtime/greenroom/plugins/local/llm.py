@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 _COMMON_WORDS = frozenset(
     ("get", "set", "the", "a", "an", "of", "for", "in", "at", "on", "to", "by", "is", "current", "and", "or")
 )
-_OBJECT = re.compile(r"\b(?:in|for|at|of|about|to|from)\s+(?:the\s+)?(?P<object>[\w' ]+?)\s*[?.!]*$", re.IGNORECASE)
+_OBJECT = re.compile(
+    r".*\b(?:in|for|at|of|about|to|from)\s+(?:the\s+)?(?P<object>[\w' ]+?)\s*[?.!]*$", re.IGNORECASE | re.DOTALL
+)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 

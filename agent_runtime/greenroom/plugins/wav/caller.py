@@ -18,6 +18,7 @@ LEAD_IN_SECONDS = 0.3
 LEAD_OUT_SECONDS = 1.0  # a line that has been said is followed by audible silence, then by nothing
 ANSWER_PAUSE_SECONDS = 0.8  # the agent is done when it has been silent for so long
 AUDIBLE_PEAK = 64
+ROUNDING_SECONDS = 0.0005  # a wait of less is over
 
 
 class Caller:
@@ -77,5 +78,5 @@ class Caller:
 
     async def _answer_heard(self) -> None:
         await self._heard.wait()
-        while (pause := self._clock.boot() - self._heard_at) < ANSWER_PAUSE_SECONDS:
-            await self._clock.sleep(ANSWER_PAUSE_SECONDS - pause)
+        while (left := self._heard_at + ANSWER_PAUSE_SECONDS - self._clock.boot()) > ROUNDING_SECONDS:
+            await self._clock.sleep(left)
