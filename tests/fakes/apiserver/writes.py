@@ -54,6 +54,9 @@ class Writes:
         self._storage = storage
         self._clock = clock
         self._random = random
+        # What the server shows of a new object's status are defaults; they are stored with the first update, which
+        # therefore is a write even where it changes nothing that anybody can see.
+        self._not_stored_whole: set[str] = set()
 
     def current(self, place: Place) -> Object:
         body = self._storage.get(place.key)
@@ -75,7 +78,11 @@ class Writes:
         body["metadata"] = self._new_metadata(resource, place, meta)
         body = resource.strategy.create({"apiVersion": resource.api_version, "kind": resource.naming.kind, **body})
         self._check(place, body, None)
-        return body if dry_run else self._storage.put(place.key, body)
+        if dry_run:
+            return body
+        if not resource.built_in and "status" in body:
+            self._not_stored_whole.add(body["metadata"]["uid"])
+        return self._storage.put(place.key, body)
 
     def update(self, place: Place, body: Object, old: Object, *, dry_run: bool) -> Object:
         """`body` is the whole object as it shall be; a resourceVersion in it is a precondition."""
@@ -91,7 +98,7 @@ class Writes:
         body["metadata"] = _carried_over(meta, old["metadata"])
         new = resource.strategy.update(body, old, place.subresource)
         self._check(place, new, old)
-        if same(new, old):
+        if same(new, old) and old["metadata"]["uid"] not in self._not_stored_whole:
             return old
         return self._settle(place, new, old, dry_run=dry_run)
 
@@ -119,6 +126,7 @@ class Writes:
             meta["generation"] = old["metadata"].get("generation", 1) + 1
         if dry_run:
             return new
+        self._not_stored_whole.discard(meta["uid"])
         leaving = "deletionTimestamp" in meta and meta.get("deletionGracePeriodSeconds", 0) == 0
         if leaving and not meta.get("finalizers"):
             # As the real server has it: watchers see the body from before, the writer its own at the old version.
