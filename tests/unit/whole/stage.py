@@ -1,0 +1,212 @@
+"""All three programs in one process on virtual time, against the API server in memory.
+
+The node that pods run on is played here: it makes each Pod of the operator a running `RuntimePod`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.apiserver import FakeApiServer
+from tests.unit.runtime.agents import AgentFile
+
+from greenroom.launcher import AgentLauncher
+from greenroom.runtime.pod import RuntimePod
+from greenroom.runtime.settings import RuntimeSettings
+from greenroom_api.cluster import ClusterBackend
+from greenroom_core.kube.client import KubeClient, Selection
+from greenroom_core.kube.errors import Conflict, NotFound
+from greenroom_core.kube.feed import Change, Feed
+from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS, loose
+from greenroom_core.kube.patches import annotation_patch
+from greenroom_core.model import names
+from greenroom_core.world import World
+from greenroom_operator.program import Operator
+from greenroom_operator.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from greenroom_core.model.pod import Pod
+    from greenroom_core.model.runtime import AgentRuntime
+    from greenroom_core.model.session import AgentSession
+
+NAMESPACE = "default"
+STEP_SECONDS = 0.01
+
+
+class Stage:
+    """`agents` is the agent file that every runtime pod runs."""
+
+    def __init__(self) -> None:
+        self.server = FakeApiServer()
+        self.clock = self.server.clock
+        self.agents = AgentFile(self.clock)
+        self.client = KubeClient(self.world("test"))
+        self.pods: dict[str, RuntimePod] = {}
+        self._seeds = Random(11)
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._node = KubeClient(self.world("node"))
+        self._pods: Feed[Pod] = Feed(self._node, PODS, Selection(NAMESPACE), self._pod_changed)
+        self._lives: dict[str, asyncio.Task[None]] = {}
+
+    def world(self, user: str) -> World:
+        return World(self.clock, Random(len(user)), self.server.transport(user))
+
+    def start(self, work: Any, name: str) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        return task
+
+    def start_node(self) -> None:
+        self.start(self._pods.run(), "node")
+
+    def start_operator(self, identity: str = "operator", **settings: Any) -> tuple[Operator, asyncio.Task[Any]]:
+        """An operator with what its shell would do: AgentRuntimes from a watch of their own."""
+        world = self.world(identity)
+        operator = Operator(
+            world, Settings(namespace=NAMESPACE, **settings), lease_namespace=NAMESPACE, identity=identity
+        )
+
+        def runtime_changed(change: Change[AgentRuntime]) -> None:
+            if change.new is not None:
+                operator.observe_runtime(change.new)
+            elif change.old is not None:
+                meta = change.old.metadata
+                operator.runtime_gone(meta.namespace, meta.name, meta.uid)
+
+        runtimes = Feed(KubeClient(world), RUNTIMES, Selection(NAMESPACE), runtime_changed)
+
+        async def run() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(runtimes.run())
+                group.create_task(operator.run())
+
+        return operator, self.start(run(), identity)
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[ClusterBackend]:
+        async with ClusterBackend(self.world("api"), NAMESPACE) as backend:
+            await self.when(lambda: backend.ready)
+            yield backend
+
+    async def create_runtime(self, name: str = "default", **spec: Any) -> None:
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": "AgentRuntime",
+            "metadata": {"name": name},
+            "spec": {
+                "template": {"spec": {"containers": [{"name": "agent", "image": "agent"}]}},
+                "replicas": 1,
+                **spec,
+            },
+        }
+        await self.client.create(RUNTIMES, NAMESPACE, body)
+
+    async def create_session(self, name: str, *, call: str = "c1", **spec: Any) -> AgentSession:
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": "AgentSession",
+            "metadata": {"name": name},
+            "spec": {"callId": call, **spec},
+        }
+        return await self.client.create(SESSIONS, NAMESPACE, body)
+
+    async def get(self, name: str) -> AgentSession:
+        return await self.client.get(SESSIONS, NAMESPACE, name)
+
+    async def close(self, name: str) -> None:
+        patch = annotation_patch({names.CLOSE_REQUESTED: "now"})
+        await self.client.merge_patch(SESSIONS, NAMESPACE, name, patch)
+
+    def check(self) -> None:
+        """A program that has failed fails the test."""
+        for task in [*self._tasks, *self._lives.values()]:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def until(self, name: str, holds: Callable[[AgentSession], bool], seconds: float = 300.0) -> AgentSession:
+        async with self.clock.timeout(seconds):
+            while not holds(session := await self.get(name)):
+                self.check()
+                await self.clock.sleep(STEP_SECONDS)
+        return session
+
+    async def gone(self, name: str, seconds: float = 300.0) -> None:
+        async with self.clock.timeout(seconds):
+            while True:
+                try:
+                    await self.get(name)
+                except NotFound:
+                    return
+                await self.clock.sleep(STEP_SECONDS)
+
+    async def when(self, holds: Callable[[], bool], seconds: float = 300.0) -> None:
+        async with self.clock.timeout(seconds):
+            while not holds():
+                self.check()
+                await self.clock.sleep(STEP_SECONDS)
+
+    async def kill_pod(self, name: str) -> None:
+        """The process dies; its node says so."""
+        pod = next(pod for pod in self._pods.store if pod.metadata.name == name)
+        self._lives[pod.metadata.uid].cancel()
+        await self._show(pod, phase="Failed", ready=False)
+
+    async def finish(self) -> None:
+        for task in [*self._tasks, *self._lives.values()]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._lives.values(), return_exceptions=True)
+
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        pod = change.new
+        if pod is None:
+            return
+        if pod.metadata.uid not in self._lives:
+            self._lives[pod.metadata.uid] = asyncio.create_task(self._live(pod), name=pod.metadata.name)
+        elif pod.leaving and (runtime := self.pods.get(pod.metadata.name)) is not None:
+            runtime.drain()
+
+    async def _live(self, pod: Pod) -> None:
+        meta = pod.metadata
+        target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "node"}}
+        binding = {"metadata": {"name": meta.name}, **target}
+        await self._node.create(loose("/api/v1", "pods"), NAMESPACE, binding, f"{meta.name}/binding")
+        launcher = AgentLauncher(self.agents.create_agent, self.agents.join_call, clock=self.clock)
+        settings = RuntimeSettings(
+            namespace=NAMESPACE, pod_name=meta.name, pod_uid=meta.uid, slots=pod.slots, drain_timeout_seconds=60.0
+        )
+        runtime = RuntimePod(self.world(meta.name), launcher, settings)
+        self.pods[meta.name] = runtime
+        life = asyncio.create_task(runtime.run())
+        try:
+            await self.when(lambda: runtime.ready)
+            await self._show(pod, phase="Running", ready=True)
+            await life
+            await self._node.delete(PODS, NAMESPACE, meta.name, uid=meta.uid, grace_period_seconds=0)
+        finally:
+            life.cancel()
+            await asyncio.gather(life, return_exceptions=True)
+
+    async def _show(self, pod: Pod, *, phase: str, ready: bool) -> None:
+        condition = {"type": "Ready", "status": "True" if ready else "False"}
+        status = {"phase": phase, "podIP": "10.0.0.1", "conditions": [condition]}
+        try:
+            await self._node.merge_patch(PODS, NAMESPACE, pod.metadata.name, {"status": status}, subresource="status")
+        except (NotFound, Conflict) as error:
+            raise AssertionError(f"the node lost pod {pod.metadata.name}") from error
+
+
+@asynccontextmanager
+async def stage(*, node: bool = True) -> AsyncIterator[Stage]:
+    """A stage with its node; operators and the rest are the test's to start."""
+    here = Stage()
+    if node:
+        here.start_node()
+    try:
+        yield here
+    finally:
+        await here.finish()
