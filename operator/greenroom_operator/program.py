@@ -54,7 +54,7 @@ class Operator:
         answered = self.metrics.answered
         reader = KubeClient(world, requests_limit=limit, on_answer=answered)
         self.leadership = Leadership(
-            KubeClient(world, requests_limit=4, deadline_seconds=settings.lease_seconds / 2, on_answer=answered),
+            KubeClient(world, requests_limit=4, deadline_seconds=settings.lease_seconds / 3, on_answer=answered),
             lease_namespace,
             settings.lease_name,
             identity,

@@ -78,10 +78,14 @@ class Leadership:
 
     async def keep(self) -> None:
         """Renews until the Lease is lost: another holder, or no renewal got through in time."""
+        every = min(RENEW_EVERY_SECONDS, self._seconds / 4)
+        pause = every
         while True:
-            await self._clock.sleep(min(RENEW_EVERY_SECONDS, self._seconds / 4))
+            await self._clock.sleep(pause)
+            pause = every / 10
             try:
                 await self._renew()
+                pause = every
             except (Conflict, NotFound):
                 if not await self._still_ours():
                     self._held_until = float("-inf")

@@ -1,0 +1,189 @@
+"""The Lease and the fence: who may write, when, and what a paused leader can still do."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Any
+
+from tests.fakes.apiserver import FakeApiServer, Script, writes
+from tests.fakes.virtual_time import run_virtual
+from tests.unit.whole.stage import NAMESPACE, stage
+
+from greenroom_core.kube.client import KubeClient
+from greenroom_core.kube.transport import Request
+from greenroom_core.model.phases import Phase
+from greenroom_core.model.reasons import EndReason
+from greenroom_core.world import World
+from greenroom_operator.cluster.lease import LEASES, Leadership
+
+
+def replica(server: FakeApiServer, identity: str) -> tuple[Leadership, Script]:
+    transport = server.transport(identity)
+    transport.faults = script = Script(server.clock)
+    client = KubeClient(World(server.clock, Random(len(identity)), transport), deadline_seconds=5.0 / 3)
+    return Leadership(client, NAMESPACE, "operator", identity, 5.0), script
+
+
+async def holder(server: FakeApiServer) -> tuple[str, int]:
+    client = KubeClient(World(server.clock, Random(0), server.transport("test")))
+    lease = await client.get(LEASES, NAMESPACE, "operator")
+    return lease.spec.holder_identity, lease.spec.lease_transitions
+
+
+def test_a_standby_waits_a_whole_lease_after_the_last_renewal_and_counts_the_transition() -> None:
+    async def story() -> None:
+        server = FakeApiServer()
+        first, _ = replica(server, "first")
+        second, _ = replica(server, "second")
+        await first.acquire()
+        assert (first.valid(), first.epoch) == (True, 1)
+        keeping = asyncio.create_task(first.keep())
+        waiting = asyncio.create_task(second.acquire())
+        await server.clock.sleep(60)
+        assert not waiting.done()
+        keeping.cancel()
+        stopped_at = server.clock.boot()
+        await waiting
+        assert 4.0 <= server.clock.boot() - stopped_at <= 7.5
+        assert not first.valid()
+        assert (second.valid(), second.epoch) == (True, 2)
+        assert await holder(server) == ("second", 2)
+
+    run_virtual(story())
+
+
+def test_a_lease_given_up_is_taken_at_the_next_try() -> None:
+    async def story() -> None:
+        server = FakeApiServer()
+        first, _ = replica(server, "first")
+        second, _ = replica(server, "second")
+        await first.acquire()
+        await first.release()
+        assert not first.valid()
+        begun = server.clock.boot()
+        await second.acquire()
+        assert server.clock.boot() - begun < 0.1
+
+    run_virtual(story())
+
+
+def test_a_holder_that_cannot_renew_stops_before_anybody_else_may_begin() -> None:
+    async def story() -> None:
+        server = FakeApiServer()
+        first, cut_off = replica(server, "first")
+        second, _ = replica(server, "second")
+        await first.acquire()
+        keeping = asyncio.create_task(first.keep())
+        waiting = asyncio.create_task(second.acquire())
+        await server.clock.sleep(10)
+        cut_off.add(times=1_000, drop_request=True)
+        while first.valid():
+            assert not second.valid()
+            await server.clock.sleep(0.01)
+        assert not waiting.done()
+        await keeping
+        await waiting
+
+    run_virtual(story())
+
+
+def test_a_renewal_whose_answer_was_lost_costs_nothing() -> None:
+    async def story() -> None:
+        server = FakeApiServer()
+        first, script = replica(server, "first")
+        await first.acquire()
+        keeping = asyncio.create_task(first.keep())
+        script.add(writes, drop_reply=True)
+        await server.clock.sleep(30)
+        assert first.valid()
+        assert not keeping.done()
+        assert await holder(server) == ("first", 1)
+        keeping.cancel()
+
+    run_virtual(story())
+
+
+class Hold(Script):
+    """Holds back status writes of the kind wanted, as a process paused between its check and its send."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__(clock)
+        self.paused = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.armed = False
+
+    async def before(self, request: Request) -> Any:
+        is_bind = request.body is not None and b'"Scheduled"' in request.body and b"podUID" in request.body
+        if self.armed and request.method == "PATCH" and is_bind:
+            self.paused.set()
+            await self.go_on.wait()
+        return await super().before(request)
+
+
+def test_a_leader_paused_between_check_and_send_breaks_no_limit() -> None:
+    """It has planned to bind s1; another takes over, is given s2 of the same call; then the old write goes out."""
+
+    async def story() -> None:
+        async with stage() as here:
+            operator, task = here.start_operator("first")
+            await here.create_runtime(limits={"maxSessionsPerCall": 1}, sessionsPerPod=4)
+            await here.create_session("warm", call="warm")
+            await here.until("warm", lambda s: s.status.joined_at is not None)
+
+            hold = Hold(here.clock)
+            hold.armed = True
+            transport = operator._world.transport
+            transport.faults = hold  # type: ignore[attr-defined]
+            await here.create_session("s1", call="c1")
+            await hold.paused.wait()
+            transport.hold()  # type: ignore[attr-defined]
+
+            here.start_operator("second")
+            await here.close("s1")
+            await here.until("s1", lambda s: s.ended)
+            await here.create_session("s2", call="c1")
+            await here.until("s2", lambda s: s.status.joined_at is not None)
+
+            transport.release()  # type: ignore[attr-defined]
+            hold.go_on.set()
+            await here.clock.sleep(30)
+            s1, s2 = await here.get("s1"), await here.get("s2")
+            assert (s1.status.phase, s1.status.reason) == (Phase.CLOSED, EndReason.CLOSE_REQUESTED)
+            assert s2.status.phase is Phase.RUNNING
+            task.cancel()
+
+    run_virtual(story())
+
+
+def test_the_fence_makes_an_old_leaders_bind_fail() -> None:
+    """Nobody but the fence touches s1: without it the old write would carry the version that still stands."""
+
+    async def story() -> None:
+        async with stage() as here:
+            operator, task = here.start_operator("first")
+            await here.create_runtime(limits={"maxSessionsPerCall": 1}, sessionsPerPod=4)
+            await here.create_session("warm", call="warm")
+            await here.until("warm", lambda s: s.status.joined_at is not None)
+
+            hold = Hold(here.clock)
+            hold.armed = True
+            transport = operator._world.transport
+            transport.faults = hold  # type: ignore[attr-defined]
+            created = await here.create_session("s1", call="c1")
+            await hold.paused.wait()
+            transport.hold()  # type: ignore[attr-defined]
+            second, _ = here.start_operator("second")
+            await here.when(lambda: second.leading)
+            fenced = await here.get("s1")
+            assert fenced.status.epoch == 2
+            assert fenced.metadata.version > created.metadata.version
+            transport.release()  # type: ignore[attr-defined]
+            hold.go_on.set()
+            bound = await here.until("s1", lambda s: s.status.joined_at is not None)
+            assert (bound.status.epoch, bound.status.attempt) == (2, 1)
+            await here.clock.sleep(30)
+            assert (await here.get("s1")).status.attempt == 1
+            task.cancel()
+
+    run_virtual(story())
