@@ -6,7 +6,8 @@ import asyncio
 from random import Random
 from typing import Any
 
-from tests.fakes.apiserver import FakeApiServer, Script, writes
+from tests.fakes.apiserver import FakeApiServer, Script
+from tests.fakes.apiserver.faults import writes
 from tests.fakes.virtual_time import run_virtual
 from tests.unit.whole.stage import NAMESPACE, stage
 
