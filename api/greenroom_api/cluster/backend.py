@@ -55,7 +55,7 @@ class ClusterBackend:
         client = KubeClient(world, requests_limit=requests_limit, on_answer=on_answer)
         self._view = ClusterView(client, namespace, self._changed)
         self._tasks = Tasks(world.clock)
-        self._figures = Figures(self._view, self._tasks.work)
+        self._figures = Figures(self._view, self._tasks.background)
         self._starts: set[Start] = set()
         self._leaving = False
 
@@ -167,11 +167,11 @@ class ClusterBackend:
         try:
             outcome = await start.run()
             if start.leaves_record(outcome):
-                self._tasks.work(start.remove_record())
+                self._tasks.background(start.remove_record())
             return outcome
         except KubeError:
             if not start.keyed:
-                self._tasks.work(start.clean_up())
+                self._tasks.background(start.clean_up())
             raise
         finally:
             self._starts.discard(start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import uuid
 from typing import TYPE_CHECKING
@@ -38,9 +39,9 @@ def session_name(request: StartRequest, namespace: str, random: Random) -> str:
 
 
 def request_hash(request: StartRequest) -> str:
-    """Equal for equal requests, whatever the order of their keys."""
-    asked = _spec(request, request.ttl_seconds_after_finished)
-    return hashlib.sha256(_canonical.encode((asked, dict(request.labels)))).hexdigest()[:32]
+    """Equal for equal requests, whatever the order of their keys and whether defaults were spelt out."""
+    asked = dataclasses.replace(request, idempotency_key=None, caller="")
+    return hashlib.sha256(_canonical.encode(asked)).hexdigest()[:32]
 
 
 def session_object(request: StartRequest, name: str, namespace: str, runtime: AgentRuntime) -> AgentSession:

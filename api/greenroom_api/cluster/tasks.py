@@ -42,6 +42,10 @@ class Tasks:
         task.add_done_callback(self._work.discard)
         return task
 
+    def background(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None | Exception]:
+        """Work that nobody need await: an error is told to the log."""
+        return self.work(_told(coroutine))
+
     async def close(self, within_seconds: float) -> None:
         """Lets work end by itself for so long, then cancels it, then the services."""
         with suppress(TimeoutError):
@@ -59,6 +63,13 @@ class Tasks:
             except Exception:
                 logger.exception("%s stopped: starting it again", name)
             await self._clock.sleep(_RESTART_SECONDS)
+
+
+async def _told(coroutine: Coroutine[None, None, None]) -> None:
+    try:
+        await coroutine
+    except Exception:
+        logger.exception("background work failed")
 
 
 async def _caught(coroutine: Coroutine[None, None, T]) -> T | Exception:

@@ -85,11 +85,13 @@ class ClusterView:
     async def answered(self, send: Callable[[], Awaitable[T]], within_seconds: float) -> T:
         """Repeats an unanswered write, unchanged, until it is answered; raises Unanswered when time is up."""
         give_up = self.clock.boot() + within_seconds
+        level = logging.WARNING
         while True:
             try:
                 return await send()
             except Unanswered as problem:
                 if self.clock.boot() + _PAUSE_SECONDS >= give_up:
                     raise
-                logger.warning("%s; sending it again", problem)
+                logger.log(level, "%s; sending it again until it is answered", problem)
+                level = logging.DEBUG
                 await self.clock.sleep(_PAUSE_SECONDS)
