@@ -42,7 +42,7 @@ class Tasks:
         task.add_done_callback(self._work.discard)
         return task
 
-    def background(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None | Exception]:
+    def background(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[Exception | None]:
         """Work that nobody need await: an error is told to the log."""
         return self.work(_told(coroutine))
 
