@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from greenroom_local.binaries.found import Unusable, check_kubectl
+from greenroom_local.binaries import pins
+from greenroom_local.binaries.found import Unusable, check_kubectl, version_tuple
 from greenroom_local.signals import until_asked_to_end
 from greenroom_local.stack import Plan, Stack, running
 
@@ -44,15 +46,12 @@ def advice(plan: Plan, stack: Stack, kubectl: str) -> tuple[str, ...]:
 
 
 def kubectl_here(plan: Plan) -> str:
-    """The user's own kubectl where it works, else ours under a short name."""
+    """The user's own kubectl where it works and is not too old for the server, else ours under a short name."""
     found = shutil.which("kubectl")
     if found is not None:
-        try:
-            check_kubectl(Path(found))
-        except Unusable:
-            pass
-        else:
-            return "kubectl"
+        with contextlib.suppress(Unusable):
+            if version_tuple(check_kubectl(Path(found))) >= pins.OLDEST_KUBERNETES:
+                return "kubectl"
     link = plan.directory / "kubectl"
     link.unlink(missing_ok=True)
     link.symlink_to(plan.binaries.kubectl)

@@ -76,8 +76,8 @@ def ask_version(program: Path, pattern: str, *arguments: str) -> str:
     return found.group(1)
 
 
-def check_kubectl(program: Path) -> None:
-    """Raises :class:`Unusable`."""
+def check_kubectl(program: Path) -> str:
+    """The version that it says. Raises :class:`Unusable`."""
     # A stub or a wrapper may stand under this name; the real one answers in JSON.
     try:
         answer = json.loads(_ask(program, "version", "--client", "--output=json"))
@@ -86,6 +86,7 @@ def check_kubectl(program: Path) -> None:
         raise Unusable(f"{program} is not a kubectl: it does not say its version") from None
     if not re.match(r"v\d+\.\d+", str(version)):
         raise Unusable(f"{program} is not a kubectl: it says version {version!r}")
+    return str(version).removeprefix("v")
 
 
 def _ask(program: Path, *arguments: str) -> str:
