@@ -88,5 +88,6 @@ def _rbac(kind: str, metadata: Mapping[str, str], **fields: object) -> dict[str,
 
 
 def _established(crd: Mapping[str, Any]) -> bool:
-    conditions = crd.get("status", {}).get("conditions", ())
+    # Just after its creation a definition has `conditions: null`.
+    conditions = crd.get("status", {}).get("conditions") or ()
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
