@@ -1,4 +1,4 @@
-"""Renders the two CustomResourceDefinitions from the model into `crds/`.
+"""Renders the two CustomResourceDefinitions from the model into `crds/`, and the chart's share of the model.
 
 `python -m greenroom_core.model.crds` writes them, `--check` says whether the files are what would be written.
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from greenroom_core.model import names
+from greenroom_core.model import chart, names
 from greenroom_core.model.runtime import RuntimeSpec, RuntimeStatus
 from greenroom_core.model.schema import Schema, render
 from greenroom_core.model.session import SessionSpec, SessionStatus
@@ -152,18 +152,19 @@ def _crd(
 
 
 def rendered() -> dict[Path, str]:
-    """Each file in `crds/` with the text that belongs in it."""
+    """Each generated file with the text that belongs in it."""
     import yaml
 
     head = "# Rendered from greenroom_core.model by `make generate`; edit the types, not this file.\n"
-    return {
-        CRD_FOLDER / f"{crd['metadata']['name']}.yaml": head + yaml.safe_dump(crd, sort_keys=False, width=110)
+    texts = {
+        f"{crd['metadata']['name']}.yaml": head + yaml.safe_dump(crd, sort_keys=False, width=110)
         for crd in (session_crd(), runtime_crd())
     }
+    return {CRD_FOLDER / name: text for name, text in texts.items()} | chart.rendered(texts)
 
 
 def stale() -> list[Path]:
-    """The files in `crds/` that differ from what would be written."""
+    """The generated files that differ from what would be written."""
     return [path for path, text in rendered().items() if not path.exists() or path.read_text() != text]
 
 
@@ -172,8 +173,8 @@ def main() -> None:
         if outdated := stale():
             sys.exit(f"not as rendered: {', '.join(map(str, outdated))}: run `make generate` and commit")
         return
-    CRD_FOLDER.mkdir(exist_ok=True)
     for path, text in rendered().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
 

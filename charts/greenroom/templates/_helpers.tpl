@@ -1,0 +1,107 @@
+{{/* The first part of every object's name. */}}
+{{- define "greenroom.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- $whole := contains $name $release | ternary $release (printf "%s-%s" $release $name) -}}
+{{- $fullname := default $whole .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]" $fullname) -}}
+{{- fail (printf "a Service's name must begin with a letter, and %s does not: set fullnameOverride" $fullname) -}}
+{{- end -}}
+{{- $fullname -}}
+{{- end -}}
+
+{{/* What picks the pods of one component; takes a dict of root and component. It never changes in an upgrade. */}}
+{{- define "greenroom.selector" -}}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "greenroom.labels" -}}
+{{ include "greenroom.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Name, namespace and labels of an object; takes a dict of root, component and name. */}}
+{{- define "greenroom.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "greenroom.labels" . | nindent 2 }}
+{{- end -}}
+
+{{- define "greenroom.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What all pods share; takes a dict of root, account and values (of the component). */}}
+{{- define "greenroom.pod" -}}
+serviceAccountName: {{ .account }}
+automountServiceAccountToken: true
+# The variables that Kubernetes makes of Services begin with the Service's name, and so may look like our settings.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: tmp
+    emptyDir:
+      sizeLimit: 256Mi
+{{- end -}}
+
+{{/* What all containers share; takes a dict of root and values (of the component). */}}
+{{- define "greenroom.container" -}}
+image: {{ include "greenroom.image" .root | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- with .values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  - name: tmp
+    mountPath: /tmp
+{{- end -}}
+
+{{/* Spread over nodes as far as there are some; takes a dict of root and component. */}}
+{{- define "greenroom.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "greenroom.selector" . | nindent 8 }}
+{{- end -}}

@@ -1,0 +1,128 @@
+"""The chart as objects: helm run on value sets. For the chart's unit and integration tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CHART = Path(__file__).resolve().parents[3] / "charts" / "greenroom"
+NAMESPACE = "voice"
+
+Body = dict[str, Any]
+
+_PLACEMENT = {
+    "podAnnotations": {"example.com/team": "voice"},
+    "nodeSelector": {"kubernetes.io/arch": "amd64"},
+    "tolerations": [{"key": "voice", "operator": "Exists", "effect": "NoSchedule"}],
+    "affinity": {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "podAffinityTerm": {"topologyKey": "zone", "labelSelector": {}}}
+            ]
+        }
+    },
+    "resources": {"requests": {"cpu": 2, "memory": "1.5Gi"}, "limits": {"memory": "2Gi", "cpu": "4"}},
+}
+
+VALUE_SETS: Mapping[str, Body] = {
+    "as it comes": {},
+    "no demo": {"demo": {"enabled": False}},
+    "everything set": {
+        "nameOverride": "rooms",
+        "image": {
+            "repository": "registry.example.com:5000/voice/greenroom",
+            "tag": "1.2.3-rc.1",
+            "digest": "sha256:" + "0123456789abcdef" * 4,
+            "pullPolicy": "Always",
+            "pullSecrets": [{"name": "registry"}],
+        },
+        "operator": {"replicas": 1, "leaseSeconds": 7.5, "logLevel": "DEBUG", "logFormat": "text", **_PLACEMENT},
+        "api": {
+            "replicas": 3,
+            "logLevel": "WARNING",
+            "service": {"port": 80, "annotations": {"example.com/scrape": "true"}},
+            **_PLACEMENT,
+        },
+        "demo": {
+            "name": "support-line",
+            "replicas": 0,
+            "sessionsPerPod": 3,
+            "drainTimeoutSeconds": 120,
+            "placement": "Spread",
+            "limits": {"maxConcurrentSessions": 20, "maxSessionsPerCall": 1},
+            "sessionDefaults": {"limits": {"idleTimeoutSeconds": 0}, "restartPolicy": "OnPodLoss"},
+            "command": ["python", "agent.py", "runtime"],
+            "env": [
+                {"name": "VOICE", "value": "calm"},
+                {"name": "VENDOR_KEY", "valueFrom": {"secretKeyRef": {"name": "vendor", "key": "token"}}},
+            ],
+            **_PLACEMENT,
+        },
+    },
+}
+
+
+class Refused(Exception):
+    """helm did not render the chart; the message is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Helm:
+    """A helm to run on the chart."""
+
+    program: Path
+
+    def run(self, *words: str, values: Body | None = None, kubeconfig: Path | None = None) -> str:
+        """What helm prints. Raises :class:`Refused`."""
+        # Without a kubeconfig of ours helm must not find the user's.
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig or os.devnull)}
+        done = subprocess.run(
+            [str(self.program), *words, *(("--values", "-") if values is not None else ())],
+            input=yaml.safe_dump(values or {}),
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise Refused(done.stderr + done.stdout)
+        return done.stdout
+
+    def render(
+        self,
+        values: Body,
+        *more: str,
+        release: str = "greenroom",
+        namespace: str = NAMESPACE,
+        chart: Path = CHART,
+    ) -> list[Body]:
+        """The chart's objects. Raises :class:`Refused`."""
+        text = self.run("template", release, str(chart), "--namespace", namespace, *more, values=values)
+        return [body for body in yaml.safe_load_all(text) if body]
+
+
+def of_kind(bodies: list[Body], kind: str) -> dict[str, Body]:
+    """The objects of a kind by name."""
+    return {body["metadata"]["name"]: body for body in bodies if body["kind"] == kind}
+
+
+def pod_templates(bodies: list[Body]) -> Iterator[tuple[str, Body]]:
+    """Each pod template, with the kind and name of what holds it."""
+    for body in bodies:
+        template = body.get("spec", {}).get("template")
+        if template:
+            yield f"{body['kind']} {body['metadata']['name']}", template
+
+
+def environment(container: Body) -> dict[str, str]:
+    """The variables that have plain values."""
+    return {variable["name"]: variable["value"] for variable in container.get("env", ()) if "value" in variable}

@@ -1,0 +1,201 @@
+"""What the chart renders: who may do what, and that programs and pods get what they understand."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import yaml
+
+from greenroom_api.settings import ApiSettings
+from greenroom_core import cli
+from greenroom_core.model import names, roles
+from greenroom_core.model.runtime import AgentRuntime, Placement
+from greenroom_core.model.session import RestartPolicy
+from greenroom_core.settings import load
+from greenroom_operator.planning.revision import revision
+from greenroom_operator.settings import Settings
+
+from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, environment, of_kind, pod_templates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
+
+
+@each_value_set
+def test_helm_finds_no_fault(helm: Helm, values: Body) -> None:
+    said = helm.run("lint", "--strict", str(CHART), values=values)
+    assert "1 chart(s) linted, 0 chart(s) failed" in said
+    assert "[WARNING]" not in said
+
+
+@each_value_set
+def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm: Helm, values: Body) -> None:
+    bodies = helm.render(values, release="line-1", namespace="calls")
+    name = values.get("nameOverride", "greenroom")
+    expected = {
+        ("PodDisruptionBudget", f"line-1-{name}-busy-pods"),
+        ("Service", f"line-1-{name}-api"),
+        *(("Deployment", f"line-1-{name}-{part}") for part in ("operator", "api")),
+        *(("ServiceAccount", f"line-1-{name}-{part}") for part in ("operator", "api", "runtime")),
+        *(
+            (kind, f"line-1-{name}-{part}")
+            for kind in ("Role", "RoleBinding")
+            for part in ("operator", "operator-lease", "api", "runtime")
+        ),
+    }
+    demo = values.get("demo", {})
+    if demo.get("enabled", True):
+        expected.add(("AgentRuntime", demo.get("name", "default")))
+    assert {(body["kind"], body["metadata"]["name"]) for body in bodies} == expected
+    assert len(bodies) == len(expected)
+    assert {body["metadata"]["namespace"] for body in bodies} == {"calls"}
+
+
+@each_value_set
+def test_each_role_is_exactly_the_list_and_each_account_has_its_own(helm: Helm, values: Body) -> None:
+    bodies = helm.render({**values, "fullnameOverride": "g"})
+    rules = {
+        "g-operator": roles.OPERATOR,
+        "g-operator-lease": roles.OPERATOR_LEASE,
+        "g-api": roles.API,
+        "g-runtime": roles.RUNTIME,
+    }
+    assert {name: tuple(role["rules"]) for name, role in of_kind(bodies, "Role").items()} == rules
+    bound = {
+        name: (binding["roleRef"], binding["subjects"]) for name, binding in of_kind(bodies, "RoleBinding").items()
+    }
+    assert bound == {
+        name: (
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            [{"kind": "ServiceAccount", "name": name.removesuffix("-lease"), "namespace": NAMESPACE}],
+        )
+        for name in rules
+    }
+    used = {name: template["spec"]["serviceAccountName"] for name, template in pod_templates(bodies)}
+    runtime = f"AgentRuntime {values.get('demo', {}).get('name', 'default')}"
+    assert used == {
+        "Deployment g-operator": "g-operator",
+        "Deployment g-api": "g-api",
+        **({runtime: "g-runtime"} if runtime in used else {}),
+    }
+
+
+@each_value_set
+def test_no_pod_can_write_its_image_or_is_misled_by_a_service_s_name(helm: Helm, values: Body) -> None:
+    for name, template in pod_templates(helm.render(values)):
+        assert template["spec"]["enableServiceLinks"] is False, name
+        for container in template["spec"]["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
+            assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}], name
+
+
+def test_the_operator_understands_its_variables(helm: Helm) -> None:
+    deployment = of_kind(helm.render(VALUE_SETS["everything set"]), "Deployment")["greenroom-rooms-operator"]
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    variables = environment(container)
+    settings = load(Settings, "greenroom operator", [], variables)
+    assert settings == Settings(namespace=NAMESPACE, lease_seconds=7.5, log_level="DEBUG", log_format="text")
+    assert_all_are_settings(variables, Settings)
+    assert_starts_and_is_probed(container, "operator", settings.port)
+
+
+def test_the_api_understands_its_variables(helm: Helm) -> None:
+    bodies = helm.render(VALUE_SETS["everything set"])
+    deployment = of_kind(bodies, "Deployment")["greenroom-rooms-api"]
+    spec = deployment["spec"]["template"]["spec"]
+    variables = environment(spec["containers"][0])
+    settings = load(ApiSettings, "greenroom api", [], variables)
+    assert settings == ApiSettings(host="0.0.0.0", namespace=NAMESPACE, log_level="WARNING", log_format="json")
+    assert_all_are_settings(variables, ApiSettings)
+    assert_starts_and_is_probed(spec["containers"][0], "api", settings.port)
+    before_the_signal = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert spec["terminationGracePeriodSeconds"] >= before_the_signal + settings.shutdown_seconds + 5
+
+
+def test_the_service_leads_to_the_api_s_pods_alone(helm: Helm) -> None:
+    bodies = helm.render({})
+    service = of_kind(bodies, "Service")["greenroom-api"]["spec"]
+    assert service["ports"] == [{"name": "http", "port": 8000, "targetPort": "http"}]
+    assert service["type"] == "ClusterIP"
+    chosen = [
+        name
+        for name, template in pod_templates(bodies)
+        if service["selector"].items() <= template["metadata"]["labels"].items()
+    ]
+    assert chosen == ["Deployment greenroom-api"]
+
+
+def test_the_disruption_budget_guards_busy_pods_whoever_made_them(helm: Helm) -> None:
+    budget = of_kind(helm.render({}), "PodDisruptionBudget")["greenroom-busy-pods"]["spec"]
+    assert budget == {
+        "minAvailable": 100_000,
+        "unhealthyPodEvictionPolicy": "IfHealthyBudget",
+        "selector": {"matchLabels": {names.BUSY_LABEL: "true"}},
+    }
+
+
+def test_the_demo_is_the_runtime_that_sessions_go_to(helm: Helm) -> None:
+    runtime = demo(helm, {}, names.DEFAULT_RUNTIME)
+    assert runtime.size == 1
+    assert runtime.spec.sessions_per_pod == 10
+    assert runtime.spec.template["spec"]["containers"][0]["image"] == "greenroom:0.1.0"
+
+
+def test_the_demo_s_values_arrive_in_its_spec(helm: Helm) -> None:
+    values = VALUE_SETS["everything set"]
+    spec = demo(helm, values, "support-line").spec
+    assert (spec.replicas, spec.sessions_per_pod, spec.drain_timeout_seconds) == (0, 3, 120)
+    assert spec.placement is Placement.SPREAD
+    assert (spec.limits.max_concurrent_sessions, spec.limits.max_sessions_per_call) == (20, 1)
+    assert spec.session_defaults.restart_policy is RestartPolicy.ON_POD_LOSS
+    assert spec.session_defaults.limits.idle_timeout_seconds == 0
+    container = spec.template["spec"]["containers"][0]
+    assert container["env"] == values["demo"]["env"]
+    assert container["command"] == values["demo"]["command"]
+    assert container["image"] == "registry.example.com:5000/voice/greenroom@" + values["image"]["digest"]
+
+
+def test_a_new_version_of_the_chart_alone_replaces_no_runtime_pod(helm: Helm, tmp_path: Path) -> None:
+    newer = tmp_path / "greenroom"
+    shutil.copytree(CHART, newer)
+    about = yaml.safe_load((newer / "Chart.yaml").read_text())
+    (newer / "Chart.yaml").write_text(yaml.safe_dump({**about, "version": "9.9.9"}))
+    assert revision(demo(helm, {}, "default", newer)) == revision(demo(helm, {}, "default"))
+    assert revision(demo(helm, {"image": {"tag": "2"}}, "default")) != revision(demo(helm, {}, "default"))
+
+
+def test_a_release_may_have_a_dot_in_its_name(helm: Helm) -> None:
+    assert set(of_kind(helm.render({}, release="eu.1"), "Service")) == {"eu-1-greenroom-api"}
+
+
+def test_a_name_that_no_service_may_have_is_refused_with_the_way_out(helm: Helm) -> None:
+    with pytest.raises(Refused, match="must begin with a letter, and 1st-greenroom does not: set fullnameOverride"):
+        helm.render({}, release="1st")
+    assert helm.render({"fullnameOverride": "first"}, release="1st")
+
+
+def demo(helm: Helm, values: Body, name: str, chart: Path = CHART) -> AgentRuntime:
+    body = of_kind(helm.render(values, chart=chart), "AgentRuntime")[name]
+    return msgspec.convert(body, AgentRuntime)
+
+
+def assert_all_are_settings(variables: dict[str, str], settings: type) -> None:
+    known = {f"GREENROOM_{field.upper()}" for field in settings.__dataclass_fields__}
+    assert set(variables) <= known
+
+
+def assert_starts_and_is_probed(container: Body, word: str, port: int) -> None:
+    assert container["command"] == ["greenroom", word]
+    assert word in cli.PROGRAMS
+    assert container["ports"] == [{"name": "http", "containerPort": port}]
+    probes = {name: container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert probes == {
+        "startupProbe": {"path": "/health", "port": "http"},
+        "livenessProbe": {"path": "/health", "port": "http"},
+        "readinessProbe": {"path": "/ready", "port": "http"},
+    }

@@ -1,0 +1,58 @@
+"""Values that cannot be meant are refused before anything reaches a cluster, and the field is named."""
+
+from __future__ import annotations
+
+import re
+from functools import reduce
+from typing import Any
+
+import pytest
+
+from .rendering import Body, Helm, Refused
+
+BAD: tuple[tuple[str, Any], ...] = (
+    ("scope", "cluster"),
+    ("fullnameOverride", "Green Room"),
+    ("image.repository", ""),
+    ("image.tag", "no spaces"),
+    ("image.digest", "sha256:short"),
+    ("image.pullPolicy", "Sometimes"),
+    ("operator.replicas", 0),
+    ("operator.replicas", "2"),
+    ("operator.leaseSeconds", 1),
+    ("operator.logLevel", "LOUD"),
+    ("operator.resources.requests.cpu", "much"),
+    ("api.replicas", 1.5),
+    ("api.service.port", 70000),
+    ("api.logFormat", "xml"),
+    ("demo.enabled", "yes"),
+    ("demo.name", "Demo"),
+    ("demo.sessionsPerPod", 0),
+    ("demo.drainTimeoutSeconds", -1),
+    ("demo.placement", "Random"),
+    ("demo.limits.maxSessionsPerCall", 0),
+    ("demo.command", []),
+)
+
+
+@pytest.mark.parametrize(("field", "value"), BAD, ids=[f"{field}={value!r}" for field, value in BAD])
+def test_a_bad_value_is_refused_with_its_field(helm: Helm, field: str, value: Any) -> None:
+    with pytest.raises(Refused, match=rf"at '/{field.replace('.', '/')}'"):
+        helm.render(nested(field, value))
+
+
+@pytest.mark.parametrize("field", ["replicas", "operator.replica", "demo.limits.maxSessions", "api.service.type"])
+def test_a_value_that_nobody_reads_is_refused_by_name(helm: Helm, field: str) -> None:
+    with pytest.raises(Refused, match=re.escape(f"'{field.rpartition('.')[2]}' not allowed")):
+        helm.render(nested(field, 1))
+
+
+def test_a_value_taken_away_is_missed_by_name(helm: Helm) -> None:
+    with pytest.raises(Refused, match=r"at '/image'.*'repository'"):
+        helm.render({"image": {"repository": None}})
+
+
+def nested(field: str, value: Any) -> Body:
+    """`a.b` as `{"a": {"b": value}}`."""
+    body: Body = reduce(lambda inner, key: {key: inner}, reversed(field.split(".")), value)
+    return body
