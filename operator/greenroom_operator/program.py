@@ -174,9 +174,9 @@ class Operator:
         return scheduler, keeper
 
     def _on_session(self, change: Change[AgentSession]) -> None:
-        if self._scheduler is None:
-            return
-        self._scheduler.on_session(change)
+        if self._scheduler is not None and self._keeper is not None:
+            self._scheduler.on_session(change)
+            self._keeper.on_session()
 
     def _on_pod(self, change: Change[Pod]) -> None:
         if self._scheduler is not None and self._keeper is not None:

@@ -29,6 +29,7 @@ logger = logging.getLogger("greenroom.operator.fleets")
 
 _STATUS_EVERY_SECONDS = 5.0
 _LOOK_AT_ALL_SECONDS = 30.0
+_SESSIONS_SHOWN_SECONDS = 1.0
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -87,6 +88,13 @@ class Fleets:
         pod = change.new or change.old
         if pod is not None:
             self._mark(pod_runtime_key(pod))
+
+    def on_session(self) -> None:
+        """Sessions change what a fleet's status shows; a look a second is enough for that."""
+        soon = self._world.clock.boot() + _SESSIONS_SHOWN_SECONDS
+        if soon < self._wake_at:
+            self._wake_at = soon
+            self._wake.set()
 
     def _mark(self, key: RuntimeKey) -> None:
         self._dirty.add(key)

@@ -195,3 +195,24 @@ def test_a_stopped_api_server_ends_no_call() -> None:
             assert (await here.get("s1")).status.attempt == 1
 
     run_virtual(story())
+
+
+def test_the_runtimes_status_follows_its_sessions() -> None:
+    async def story() -> None:
+        async with stage() as here:
+            here.start_operator()
+            await here.create_runtime(sessionsPerPod=3)
+            await ready(here)
+
+            def shown() -> tuple[int, int, int]:
+                [runtime] = here.server.objects("agentruntimes")
+                status = runtime.get("status", {})
+                return status.get("sessions", 0), status.get("freeSlots", 0), status.get("pending", 0)
+
+            await here.when(lambda: shown() == (0, 3, 0), 20)
+            await here.create_session("s1")
+            await here.when(lambda: shown() == (1, 2, 0), 20)
+            await here.close("s1")
+            await here.when(lambda: shown() == (0, 3, 0), 20)
+
+    run_virtual(story())
