@@ -20,8 +20,8 @@ MAX_QUESTION_CHARACTERS = 300
 
 async def create_agent(question: str = DEFAULT_QUESTION, hang_up_after_answer: bool = False) -> Agent:
     """Called once for each session, with the session's parameters."""
-    if not 0 < len(question) <= MAX_QUESTION_CHARACTERS:
-        raise ValueError(f"question: {len(question)} characters; it takes 1 to {MAX_QUESTION_CHARACTERS}")
+    if not isinstance(question, str) or not 0 < len(question) <= MAX_QUESTION_CHARACTERS:
+        raise ValueError(f"question: it takes a text of 1 to {MAX_QUESTION_CHARACTERS} characters")
     caller = wav.Caller([question], voice=local.TTS(seed=7), hang_up_after_answer=hang_up_after_answer)
     agent = Agent(
         edge=wav.Edge(caller, record_dir=record_dir()),

@@ -75,6 +75,20 @@ async def test_activity_is_high_in_speech_and_low_around_it() -> None:
     await vad.close()
 
 
+async def test_a_detector_is_used_again_by_the_next_call_and_remembers_nothing() -> None:
+    pcm = await speech("What is the weather in Boston?")
+    chunks = [pcm[start : start + 1024] for start in range(0, len(pcm) - 1024, 1024)]
+    heard, counts = [], []
+    for _ in range(3):
+        vad = local.VAD()
+        await vad.start()
+        heard.append([vad.speech_probability(chunk) for chunk in chunks])
+        await vad.close()
+        counts.append(vad._detectors.free_count)
+    assert heard[0] == heard[1] == heard[2]
+    assert counts == [counts[0]] * 3
+
+
 async def test_more_speakers_than_decoders_take_turns_and_nobody_is_lost() -> None:
     stt = local.STT(max_decoders=2)
     pcm = await speech("Hello, how are you?")
@@ -184,5 +198,5 @@ async def test_a_silent_caller_stays_until_the_session_is_closed() -> None:
 
 
 async def test_a_question_that_is_too_long_is_refused() -> None:
-    with pytest.raises(ValueError, match="question: 301 characters"):
+    with pytest.raises(ValueError, match="question: it takes a text of 1 to 300"):
         await example()["create_agent"]("x" * 301)
