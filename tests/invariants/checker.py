@@ -27,6 +27,9 @@ class Tolerance:
     longest_seconds: float = 20.0
 
 
+CALM = Tolerance()
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """`history` has one line for each event of the session (or pod)."""
@@ -41,7 +44,7 @@ class Violation:
 
 
 def check(
-    recording: Sequence[Event], tolerance: Tolerance = Tolerance(), answers: Iterable[KeyedAnswer] = ()
+    recording: Sequence[Event], tolerance: Tolerance = CALM, answers: Iterable[KeyedAnswer] = ()
 ) -> list[Violation]:
     """What broke a promise; empty when all held."""
     rules: tuple[Rule, ...] = (
@@ -62,7 +65,7 @@ def check(
 
 
 def assert_holds(
-    recording: Sequence[Event], tolerance: Tolerance = Tolerance(), answers: Iterable[KeyedAnswer] = ()
+    recording: Sequence[Event], tolerance: Tolerance = CALM, answers: Iterable[KeyedAnswer] = ()
 ) -> None:
     """Raises AssertionError with every violation; also when nothing was recorded, since that shows nothing."""
     assert any(event.kind is Kind.SESSION for event in recording), "no session was recorded: nothing has been checked"

@@ -1,0 +1,49 @@
+"""The AgentRuntime of a test, as the object that is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from greenroom_core.model import names
+
+AGENTS = Path(__file__).resolve().parents[1] / "agents"
+RUNTIME_ACCOUNT = "greenroom-runtime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlan:
+    """A fixed number of pods that run an agent file. `limits` and `defaults` are spec.limits and sessionDefaults."""
+
+    name: str = names.DEFAULT_RUNTIME
+    pods: int = 2
+    slots: int = 4
+    limits: Mapping[str, int] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    drain_timeout_seconds: int = 20
+    agent: Path = AGENTS / "scripted.py"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, journal: Path) -> dict[str, Any]:
+        variables = {"GREENROOM_TEST_JOURNAL": str(journal), **self.environment}
+        container = {
+            "name": "agent",
+            "image": "local-process",
+            "command": ["python", str(self.agent), "runtime"],
+            "env": [{"name": name, "value": value} for name, value in variables.items()],
+        }
+        return {
+            "apiVersion": names.API_VERSION,
+            "kind": "AgentRuntime",
+            "metadata": {"name": self.name},
+            "spec": {
+                "replicas": self.pods,
+                "sessionsPerPod": self.slots,
+                "limits": dict(self.limits),
+                "sessionDefaults": dict(self.defaults),
+                "drainTimeoutSeconds": self.drain_timeout_seconds,
+                "template": {"spec": {"serviceAccountName": RUNTIME_ACCOUNT, "containers": [container]}},
+            },
+        }
