@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,8 @@ class SessionLife:
         self.ending: Ended | None = None
         self.start_settled = asyncio.Event()
         self._limits = assignment.limits
-        self._leave_timeout_seconds = assignment.limits.leave_timeout_seconds
+        self._hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._last_moment = math.inf
         self._recipe = recipe
         self._clock = clock
         self._notify = notify
@@ -109,11 +111,13 @@ class SessionLife:
         self._joined = False
 
     def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
-        """End the session now. The first reason stays; a shorter `timeout_seconds` holds until leaving has begun."""
-        if timeout_seconds is not None:
-            self._leave_timeout_seconds = min(timeout_seconds, self._leave_timeout_seconds)
+        """End the session now. The first reason stays; `timeout_seconds` shortens a leaving under way, too."""
         if not self._leave.done():
             self._leave.set_result((reason, message))
+        if timeout_seconds is not None:
+            self._last_moment = min(self._last_moment, self._clock.boot() + timeout_seconds)
+            if not self._hurry.done():
+                self._hurry.set_result(None)
 
     @property
     def leaving(self) -> bool:
@@ -160,12 +164,12 @@ class SessionLife:
             self.leave(EndReason.START_TIMEOUT, self._limits.describe(EndReason.START_TIMEOUT))
         if not building.done():
             building.cancel()
-            seconds = min(self._leave_timeout_seconds, _GIVE_UP_BUILD_AFTER_SECONDS)
-            if not await self._settled(building, seconds):
+            begun = self._clock.boot()
+            if not await self._settled(building, min(self._limits.leave_timeout_seconds, _GIVE_UP_BUILD_AFTER_SECONDS)):
                 self._abandoned = True
                 self._linger(building)
                 reason, message = self._leave.result()
-                return reason, self._given_up(message, "create_agent", seconds)
+                return reason, self._given_up(message, "create_agent", begun)
         return self._take_built(building)
 
     def _take_built(self, building: asyncio.Task[HostedAgent]) -> tuple[EndReason, str] | None:
@@ -257,11 +261,11 @@ class SessionLife:
 
     async def _depart(self, agent: HostedAgent) -> tuple[EndReason, str]:
         slow = asyncio.create_task(self._tell_when_slow(), name=f"leaving-{self.assignment.session_id}")
-        begun = self._clock.boot()
+        last_moment = self._clock.boot() + self._limits.leave_timeout_seconds
         try:
             verdict = await self._verdict()
-            spent = self._clock.boot() - begun
-            await self._close(agent, max(self._leave_timeout_seconds - spent, _CLOSE_AT_LEAST_SECONDS))
+            rest = min(last_moment, self._last_moment) - self._clock.boot()
+            await self._close(agent, max(rest, _CLOSE_AT_LEAST_SECONDS))
             return verdict
         finally:
             slow.cancel()
@@ -279,9 +283,10 @@ class SessionLife:
             return self._own_end(self.task)
         reason, message = self._leave.result()
         self.task.cancel()
-        if not await self._settled(self.task, self._leave_timeout_seconds):
+        begun = self._clock.boot()
+        if not await self._settled(self.task, self._limits.leave_timeout_seconds):
             self._linger(self.task)
-            return reason, self._given_up(message, "join_call", self._leave_timeout_seconds)
+            return reason, self._given_up(message, "join_call", begun)
         if not self.task.cancelled() and (error := self.task.exception()) is not None:
             self._log_error("join_call, while leaving,", error)
             message = f"{message}; while leaving: {described(error)}".removeprefix("; ")
@@ -302,7 +307,8 @@ class SessionLife:
 
     async def _close(self, agent: HostedAgent, seconds: float) -> None:
         closing = asyncio.create_task(hosted.close(agent), name=f"close-{self.assignment.session_id}")
-        if not await self._settled(closing, seconds):
+        await self._wait_until(self._clock.boot() + seconds, closing)
+        if not closing.done():
             closing.cancel()
             self._linger(closing)
             logger.error("session %s: agent.close() did not end in %g s", self.assignment.session_id, seconds)
@@ -313,8 +319,9 @@ class SessionLife:
         self.lingering.append(task)
         task.add_done_callback(_retrieved)
 
-    def _given_up(self, message: str, what: str, seconds: float) -> str:
-        text = f"{what} did not end within {seconds:g} s of its cancellation and was given up"
+    def _given_up(self, message: str, what: str, begun: float) -> str:
+        seconds = self._clock.boot() - begun
+        text = f"{what} did not end within {seconds:.0f} s of its cancellation and was given up"
         logger.error("session %s: %s", self.assignment.session_id, text)
         return f"{message}; {text}".removeprefix("; ")
 
@@ -332,10 +339,16 @@ class SessionLife:
         await asyncio.wait((task, self._leave), return_when=asyncio.FIRST_COMPLETED)
 
     async def _settled(self, task: asyncio.Task[Any], seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with self._clock.timeout(seconds):
-                await asyncio.wait((task,))
+        """Whether `task` ended within `seconds`, or sooner when there is a hurry."""
+        deadline = self._clock.boot() + seconds
+        await self._wait_until(deadline, task, self._hurry)
+        await self._wait_until(min(deadline, self._last_moment), task)
         return task.done()
+
+    async def _wait_until(self, deadline: float, *some: asyncio.Future[Any]) -> None:
+        with suppress(TimeoutError):
+            async with self._clock.timeout(max(0.0, deadline - self._clock.boot())):
+                await asyncio.wait(some, return_when=asyncio.FIRST_COMPLETED)
 
     def _log_error(self, what: str, error: BaseException) -> None:
         name = self.assignment.session_id
