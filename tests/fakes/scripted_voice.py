@@ -121,10 +121,12 @@ class Edge(interfaces.Edge):
     clock: Clock
     somebody_there: bool = True
     join_error: Exception | None = None
+    join_seconds: float = 0.0
     closed: int = 0
     connection: Connection | None = None
 
     async def join(self, call: Call, user: User, session_id: str, sink: CallSink) -> Connection:
+        await self.clock.sleep(self.join_seconds)
         if self.join_error is not None:
             raise self.join_error
         self.connection = Connection(self.clock, sink, session_id, self.somebody_there)

@@ -12,32 +12,21 @@ import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from greenroom.agent.attendance import Attendance
 from greenroom.agent.cancellation import outlast
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
-from greenroom.agent.events import (
-    AgentFinishEvent,
-    AgentJoinedCallEvent,
-    AgentLeftCallEvent,
-    CallEndedEvent,
-    ParticipantJoinedEvent,
-    ParticipantLeftEvent,
-)
-from greenroom.agent.hearing import Hearing
-from greenroom.agent.intake import Intake
-from greenroom.agent.playout import Playout
-from greenroom.agent.presence import Presence
+from greenroom.agent.events import AgentFinishEvent
 from greenroom.agent.subscriptions import Subscriptions
-from greenroom.agent.thinking import Thinking
 from greenroom.agent.turns import SilenceTurnDetection
-from greenroom.agent.voice import Turn, Voice
+from greenroom.agent.voice import Turn
 from greenroom.observability import MetricsCollector
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence
 
-    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Call, Connection, Edge, TurnDetection
+    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Call, Edge, TurnDetection
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.subscriptions import Handler
     from greenroom.observability import AgentMetrics
@@ -78,18 +67,12 @@ class Agent:
         self.conversation = Conversation()
         self._clock = clock or SystemClock()
         self._events = Subscriptions()
-        self._presence = Presence()
-        self._call: Call | None = None
-        self._connection: Connection | None = None
-        self._intake: Intake | None = None
-        self._voice: Voice | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._attendance = Attendance(self._parts, self.conversation, self._collector, self._events, self._clock)
         self._authenticated = False
         self._entered = False
+        self._entering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._somebody_came = asyncio.Event()
         self._join_settled = asyncio.Event()
-        self._call_over = asyncio.Event()
 
     # --- what it is ---
 
@@ -137,11 +120,11 @@ class Agent:
 
     def idle_for(self) -> float:
         """Seconds the agent has been alone in the call; 0.0 before its join is complete and after the call."""
-        return self._presence.idle_for(self._clock.boot())
+        return self._attendance.presence.idle_for(self._clock.boot())
 
     def on_call_for(self) -> float:
         """Seconds since its join was complete; 0.0 before that and after the call."""
-        return self._presence.on_call_for(self._clock.boot())
+        return self._attendance.presence.on_call_for(self._clock.boot())
 
     def subscribe(self, handler: Handler) -> Handler:
         """Call `handler` with the events (`greenroom.agent.events`) that its argument is annotated with."""
@@ -158,7 +141,7 @@ class Agent:
         """Be in `call` within the block; leaving the block closes the agent.
 
         Waits `participant_wait_timeout` seconds for somebody to be there (0: not at all, None: for ever) and
-        goes on alone after that. RuntimeError on a second join and after `close`.
+        goes on alone after that. RuntimeError on a second join, and when `close` comes before the join is complete.
         """
         if self._entered or self._closing is not None:
             raise RuntimeError(f"agent {self._id} has joined a call or was closed: build another one")
@@ -167,7 +150,7 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 try:
-                    await self._enter(call, participant_wait_timeout, group)
+                    await self._begin(self._enter(call, participant_wait_timeout, group))
                     yield
                 except Exception as error:
                     body_error = error  # raised below as itself, not inside a group
@@ -185,7 +168,7 @@ class Agent:
     async def wait_joined(self) -> None:
         """Returns when the join is complete. RuntimeError if the agent was closed before."""
         await self._join_settled.wait()
-        if not self._presence.joined:
+        if not self._attendance.presence.joined:
             raise RuntimeError(f"agent {self._id} was closed before it had joined its call")
 
     async def finish(self) -> None:
@@ -193,57 +176,34 @@ class Agent:
         if not self._entered:
             return
         try:
-            await self._call_over.wait()
+            await self._attendance.over.wait()
         except asyncio.CancelledError:
             self._events.emit(AgentFinishEvent())
             await self.close()
             raise
 
-    async def simple_response(self, text: str, *, interrupt: bool = True) -> None:
-        """Answer `text` as if a user had said it; returns when the answer has been spoken or cut off."""
-        voice = self._in_call("simple_response")
-        if interrupt:
-            voice.interrupt()
-        await self._take(voice, Turn(text))
+    async def simple_response(self, text: str, participant: Participant | None = None, interrupt: bool = True) -> None:
+        """Answer `text` as if a user (`participant`, if it matters who) had said it.
 
-    async def say(self, text: str, *, interrupt: bool = False) -> None:
-        """Say exactly `text`; returns when it has been spoken or cut off."""
-        voice = self._in_call("say")
-        if interrupt:
-            voice.interrupt()
-        await self._take(voice, Turn(text, verbatim=True))
+        Returns when the answer has been spoken or cut off; at once when a subscriber or a function of the model calls.
+        """
+        del participant  # one conversation for all; taken since agents are written with it
+        await self._take(Turn(text), interrupt)
+
+    async def say(self, text: str, interrupt: bool = False) -> None:
+        """Say exactly `text`. Returns as :meth:`simple_response` does."""
+        await self._take(Turn(text, verbatim=True), interrupt)
 
     async def close(self) -> None:
         """Leave the call and give everything back. Any number of callers; each returns when all is done.
 
-        Goes on when a caller is cancelled, who then waits for its end too.
+        Goes on when a caller is cancelled, who then waits for its end too. A subscriber or a function of the model
+        that closes the agent does not wait, since the agent waits for it.
         """
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name=f"{self._id}-close")
-        await outlast(self._closing)
-
-    # --- what the edge reports (greenroom.agent.interfaces.CallSink) ---
-
-    def participant_joined(self, participant: Participant) -> None:
-        self._presence.entered(participant)
-        self._somebody_came.set()
-        self._events.emit(ParticipantJoinedEvent(participant))
-
-    def participant_left(self, participant: Participant) -> None:
-        self._presence.left(participant, self._clock.boot())
-        self._events.emit(ParticipantLeftEvent(participant))
-
-    def audio_received(self, participant: Participant, pcm: bytes) -> None:
-        if self._intake is not None and self._presence.holds_floor(participant):
-            self._intake.push(pcm)
-
-    def call_ended(self) -> None:
-        if self._call_over.is_set():
-            return
-        for participant in self._presence.participants:
-            self._presence.left(participant, self._clock.boot())
-        self._events.emit(CallEndedEvent())
-        self._call_over.set()
+        if not self._attendance.within:
+            await outlast(self._closing)
 
     # --- inside ---
 
@@ -252,94 +212,41 @@ class Agent:
             await self.edge.authenticate(self.agent_user)
             self._authenticated = True
 
+    async def _begin(self, entering: Coroutine[Any, Any, None]) -> None:
+        """Enter as a task of its own, so that `close` can end it wherever it stands."""
+        self._entering = asyncio.create_task(entering, name=f"{self._id}-enter")
+        await asyncio.wait((self._entering,))
+        if self._entering.cancelled():
+            raise RuntimeError(f"agent {self._id} was closed before it had joined its call")
+        self._entering.result()
+
     async def _enter(self, call: Call, patience_seconds: float | None, group: asyncio.TaskGroup) -> None:
         await self._parts.start()
         await self._authenticate()
-        self._call = call
-        self._connection = await self.edge.join(call, self.agent_user, self._id, self)
-        self._events.emit(AgentJoinedCallEvent(call.type, call.id))
-        self._build_voice(self._connection, group)
-        self._spawn(group, self._events.run(), "events")
-        self._spawn(group, self._carry(self._connection), "connection")
-        await self._await_somebody(patience_seconds)
-        self._presence.agent_joined(self._clock.boot())
+        await self._attendance.enter(self._id, call, self.agent_user, self.instructions, group)
+        await self._attendance.await_somebody(patience_seconds)
+        self._attendance.presence.agent_joined(self._clock.boot())
         self._join_settled.set()
 
-    def _build_voice(self, connection: Connection, group: asyncio.TaskGroup) -> None:
-        playout = Playout(self._clock, connection.send_audio, connection.clear_audio)
-        thinking = Thinking(self.llm, self.instructions, self.conversation, self._clock, self._events.emit)
-        self._voice = voice = Voice(
-            name=self._id,
-            thinking=thinking,
-            tts=self.tts,
-            playout=playout,
-            conversation=self.conversation,
-            metrics=self._collector,
-            emit=self._events.emit,
-            clock=self._clock,
-        )
-        self._spawn(group, playout.run(), "playout")
-        self._spawn(group, voice.run(), "voice")
-        if self.stt is None or self.vad is None or self.turn_detection is None:
-            return
-        self._intake = Intake(self.vad.chunk_bytes, self._clock)
-        hearing = Hearing(self._intake, self.vad, self.turn_detection, self.stt, voice, self._clock)
-        self._spawn(group, hearing.listen(), "listen")
-        self._spawn(group, hearing.transcribe(), "transcribe")
-
-    def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], part: str) -> None:
-        self._tasks.append(group.create_task(work, name=f"{self._id}-{part}"))
-
-    async def _carry(self, connection: Connection) -> None:
-        await connection.run()
-        self.call_ended()
-
-    async def _await_somebody(self, patience_seconds: float | None) -> None:
-        if patience_seconds == 0:
-            return
-        try:
-            async with self._clock.timeout(patience_seconds):
-                await self._somebody_came.wait()
-        except TimeoutError:
-            logger.info("[%s] nobody came within %s s, going on alone", self._id, patience_seconds)
-
-    def _in_call(self, what: str) -> Voice:
-        if self._voice is None or self._closing is not None:
-            raise RuntimeError(f"agent {self._id}: {what} works only within `async with agent.join(call)`")
-        return self._voice
-
-    async def _take(self, voice: Voice, turn: Turn) -> None:
-        await voice.take(turn)
-        over = asyncio.ensure_future(self._call_over.wait())
-        try:
-            await asyncio.wait((turn.over, over), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            over.cancel()
+    async def _take(self, turn: Turn, interrupt: bool) -> None:
+        if self._closing is not None:
+            raise RuntimeError(f"agent {self._id} was closed: an agent can speak only within `agent.join(call)`")
+        await self._attendance.take(turn, interrupt)
 
     async def _close(self) -> None:
         """Leave, in this order; a step that fails or hangs does not keep the next from running."""
-        self._presence.agent_left()
-        await guarded(self._fall_silent(), "stop speaking", self._clock)
-        await guarded(self._end_tasks(), "end the tasks", self._clock)
-        await guarded(self._leave(), "leave the call", self._clock)
+        attendance = self._attendance
+        attendance.presence.agent_left()
+        await guarded(self._stop_entering(), "stop joining", self._clock)
+        await guarded(attendance.fall_silent(), "stop speaking", self._clock)
+        await guarded(attendance.end_tasks(), "end the tasks", self._clock)
+        await guarded(attendance.leave(), "leave the call", self._clock)
         await self._parts.close(self._clock)  # guards each part
         await guarded(self._events.drain(), "deliver the last events", self._clock)
         self._join_settled.set()
-        self._call_over.set()
+        attendance.over.set()
 
-    async def _fall_silent(self) -> None:
-        if self._voice is not None:
-            self._voice.interrupt()
-
-    async def _leave(self) -> None:
-        if self._call is None or self._connection is None:
-            return
-        self._events.emit(AgentLeftCallEvent(self._call.type, self._call.id))
-        await self._connection.leave()
-
-    async def _end_tasks(self) -> None:
-        current = [task for task in self._tasks if not task.done()]
-        for task in current:
-            task.cancel()
-        if current:
-            await asyncio.wait(current)
+    async def _stop_entering(self) -> None:
+        if self._entering is not None and not self._entering.done():
+            self._entering.cancel()
+            await asyncio.wait((self._entering,))

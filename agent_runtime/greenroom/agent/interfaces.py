@@ -1,6 +1,6 @@
 """The plugs: what an agent needs of an edge, a model, ears, a voice.
 
-A plugin is one class below with its abstract methods written; `docs/plugins.md` has an example of each.
+A plugin is one class below with its abstract methods written.
 Sound is 16 kHz, 16-bit, mono everywhere (`greenroom.agent.audio`). A component belongs to one agent and one
 call: `start` before the call, `close` after it, each once; what is dear to load is shared through
 `greenroom.warmup`. Nothing here may block the event loop for more than a millisecond.

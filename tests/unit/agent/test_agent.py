@@ -12,10 +12,13 @@ from tests.fakes.virtual_time import VirtualClock, run_virtual
 from tests.fakes.voice_stage import Stage
 
 from greenroom.agent import Agent, User
+from greenroom.agent.audio import silence
+from greenroom.agent.conversation import ToolCall
 from greenroom.agent.events import (
     AgentFinishEvent,
     AgentJoinedCallEvent,
     AgentLeftCallEvent,
+    AgentTurnEndedEvent,
     CallEndedEvent,
     ParticipantJoinedEvent,
     ParticipantLeftEvent,
@@ -287,6 +290,44 @@ def test_a_join_that_fails_closes_what_had_begun() -> None:
     assert (stage.stt.closed, stage.edge.closed) == (1, 1)
 
 
+@pytest.mark.parametrize("at_seconds", [1, 3, 6])
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_a_join_that_is_stopped_half_way_leaves_nothing_behind(at_seconds: int, how: str) -> None:
+    stage = Stage(somebody_there=False)
+    stage.edge.join_seconds = 2.0  # from 2 to 4 s; then 10 s of waiting for somebody
+
+    async def start_slowly() -> None:
+        await stage.clock.sleep(2)
+
+    stage.tts.start = start_slowly  # type: ignore[method-assign]
+
+    async def host() -> None:
+        async with stage.on_call():
+            raise AssertionError("never joined")
+
+    async def scene() -> set[str]:
+        hosting = asyncio.create_task(host())
+        await stage.clock.sleep(at_seconds)
+        if how == "closed":
+            await stage.agent.close()
+            with pytest.raises(RuntimeError, match="closed before it had joined"):
+                await hosting
+        else:
+            hosting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await hosting
+        return leftovers()
+
+    assert run_virtual(scene()) == set()
+    assert (stage.stt.closed, stage.edge.closed) == (1, 1)
+    assert stage.agent.on_call_for() == 0
+    if at_seconds == 6:
+        assert stage.edge.connection is not None
+        assert stage.edge.connection.left == 1
+    else:
+        assert stage.edge.connection is None
+
+
 def test_a_part_that_cannot_start_keeps_the_agent_from_joining() -> None:
     stage = Stage()
 
@@ -323,14 +364,56 @@ def test_a_connection_that_breaks_ends_the_session_with_its_error() -> None:
     assert stage.edge.closed == 1
 
 
+def test_a_function_of_the_model_may_hang_up() -> None:
+    stage = Stage(["goodbye"], [[ToolCall("c1", "hang_up", {})], [TextDelta("never")]])
+    closed_after: list[float] = []
+
+    @stage.agent.llm.register_function()
+    async def hang_up() -> str:
+        started = stage.clock.boot()
+        await stage.agent.close()
+        closed_after.append(stage.clock.boot() - started)
+        return "done"
+
+    async def scene() -> tuple[float, set[str]]:
+        async with stage.on_call() as connection:
+            await connection.speak(scripted.tone(1.0) + silence(0.5))
+            await stage.agent.finish()
+            started = stage.clock.boot()
+        return stage.clock.boot() - started, leftovers()
+
+    assert run_virtual(scene()) == (0, set())
+    assert closed_after == [0]
+
+
+def test_a_subscriber_may_make_the_agent_speak_and_close_it() -> None:
+    stage = Stage()
+
+    @stage.agent.subscribe
+    async def greet(event: ParticipantJoinedEvent) -> None:
+        await stage.agent.say("Hello and goodbye.")
+
+    @stage.agent.subscribe
+    async def leave(event: AgentTurnEndedEvent) -> None:
+        await stage.agent.close()
+
+    async def scene() -> set[str]:
+        async with stage.on_call():
+            await stage.agent.finish()
+        return leftovers()
+
+    assert run_virtual(scene()) == set()
+    assert stage.history() == [("assistant", "Hello and goodbye.")]
+
+
 def test_speaking_outside_a_call_is_an_error_and_finish_is_not() -> None:
     stage = Stage()
 
     async def scene() -> None:
         await stage.agent.finish()
-        with pytest.raises(RuntimeError, match="works only within"):
+        with pytest.raises(RuntimeError, match="can speak only within"):
             await stage.agent.say("hello")
-        with pytest.raises(RuntimeError, match="works only within"):
+        with pytest.raises(RuntimeError, match="can speak only within"):
             await stage.agent.simple_response("hello")
 
     run_virtual(scene())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.fakes import scripted_voice as scripted
 from tests.fakes.scripted_voice import tone
 from tests.fakes.virtual_time import run_virtual
 from tests.fakes.voice_stage import Stage
@@ -21,6 +22,7 @@ from greenroom.agent.events import (
     UserTurnStartedEvent,
 )
 from greenroom.agent.interfaces import TextDelta, Usage
+from greenroom.agent.participants import Participant
 
 QUESTION = tone(1.0) + silence(0.6)
 
@@ -288,16 +290,13 @@ def test_late_sound_is_dropped_and_counted_when_the_ears_cannot_follow() -> None
     async def scene() -> float:
         async with stage.on_call() as connection:
             for _ in range(500):  # ten seconds at one moment: nobody can have listened meanwhile
-                connection.sink.audio_received(stage.agent._presence.participants[0], silence(FRAME_SECONDS))
-            assert stage.agent._intake is not None
-            return stage.agent._intake.dropped_seconds
+                connection.sink.audio_received(scripted.CALLER, silence(FRAME_SECONDS))
+            return stage.agent._attendance.dropped_seconds
 
     assert run_virtual(scene()) == pytest.approx(8.0, abs=0.05)
 
 
 def test_only_the_one_who_came_first_is_heard() -> None:
-    from greenroom.agent.participants import Participant
-
     stage = Stage([], [])
 
     async def scene() -> None:

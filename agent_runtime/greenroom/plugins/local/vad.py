@@ -32,7 +32,7 @@ class VAD(interfaces.VAD, Warmable["Detectors"]):
         self._detectors = resource
 
     async def start(self) -> None:
-        self._detector = await LOADING.run(self._detectors.take)
+        self._detector = self._detectors.used() or await LOADING.run(_load)
 
     def speech_probability(self, chunk: bytes) -> float:
         if peak(chunk) < QUIET_PEAK:
@@ -67,12 +67,9 @@ class Detectors:
         if not self._free:
             self._free.append(_load())
 
-    def take(self) -> Any:
-        """A detector that has heard nothing yet. Blocks some milliseconds if one has to be loaded."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return _load()
+    def used(self) -> Any | None:
+        """One that a call gave back, as good as new; None if there is none."""
+        return self._free.pop() if self._free else None
 
     def give_back(self, detector: Any) -> None:
         detector.reset()

@@ -1,0 +1,194 @@
+"""An agent's part in one call: what the edge reports, the tasks that carry sound both ways, who is there.
+
+Is the :class:`greenroom.agent.interfaces.CallSink`. Knows nothing of how an agent is hosted or closed, but gives the
+closing its steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
+
+from greenroom.agent.events import (
+    AgentJoinedCallEvent,
+    AgentLeftCallEvent,
+    CallEndedEvent,
+    ParticipantJoinedEvent,
+    ParticipantLeftEvent,
+)
+from greenroom.agent.hearing import Hearing
+from greenroom.agent.intake import Intake
+from greenroom.agent.playout import Playout
+from greenroom.agent.presence import Presence
+from greenroom.agent.thinking import Thinking
+from greenroom.agent.voice import Voice
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from greenroom.agent.components import Components
+    from greenroom.agent.conversation import Conversation
+    from greenroom.agent.interfaces import Call, Connection
+    from greenroom.agent.participants import Participant, User
+    from greenroom.agent.subscriptions import Subscriptions
+    from greenroom.agent.voice import Turn
+    from greenroom.observability import MetricsCollector
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.agent")
+
+# Whose own tasks run this code: a subscriber or a function of the model must not wait for the agent to be done with it.
+_within: ContextVar[Attendance | None] = ContextVar("within", default=None)
+
+
+class Attendance:
+    """From entering a call to having left it; once."""
+
+    def __init__(
+        self,
+        parts: Components,
+        conversation: Conversation,
+        collector: MetricsCollector,
+        events: Subscriptions,
+        clock: Clock,
+    ) -> None:
+        self._parts = parts
+        self._conversation = conversation
+        self._collector = collector
+        self._events = events
+        self._clock = clock
+        self._name = ""
+        self._call: Call | None = None
+        self._connection: Connection | None = None
+        self._intake: Intake | None = None
+        self._voice: Voice | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._somebody_came = asyncio.Event()
+        self.presence = Presence()
+        self.over = asyncio.Event()
+
+    @property
+    def within(self) -> bool:
+        """Whether the caller is one of this call's own tasks, or was started by one."""
+        return _within.get() is self
+
+    @property
+    def dropped_seconds(self) -> float:
+        """Sound of the caller that came faster than it could be listened to."""
+        return self._intake.dropped_seconds if self._intake is not None else 0.0
+
+    async def enter(self, name: str, call: Call, user: User, instructions: str, group: asyncio.TaskGroup) -> None:
+        """Be in the call, with every task in `group`."""
+        self._name = name
+        self._call = call
+        self._connection = await self._parts.edge.join(call, user, name, self)
+        self._events.emit(AgentJoinedCallEvent(call.type, call.id))
+        self._spawn(group, self._events.run(), "events")
+        self._begin_to_speak(self._connection, instructions, group)
+        self._begin_to_listen(group)
+        self._spawn(group, self._carry(self._connection), "connection")
+
+    async def await_somebody(self, patience_seconds: float | None) -> None:
+        """Somebody is there, or `patience_seconds` have passed (None: never, 0: at once)."""
+        if patience_seconds == 0:
+            return
+        try:
+            async with self._clock.timeout(patience_seconds):
+                await self._somebody_came.wait()
+        except TimeoutError:
+            logger.info("[%s] nobody came within %s s, going on alone", self._name, patience_seconds)
+
+    async def take(self, turn: Turn, interrupt: bool) -> None:
+        """Say what `turn` wants, and wait until it has been said or cut off, unless called from within."""
+        if self._voice is None:
+            raise RuntimeError("an agent can speak only within `async with agent.join(call)`")
+        if interrupt:
+            self._voice.interrupt()
+        await self._voice.take(turn)
+        if self.within:
+            return
+        over = asyncio.ensure_future(self.over.wait())
+        try:
+            await asyncio.wait((turn.over, over), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+
+    # --- the steps of leaving, in this order ---
+
+    async def fall_silent(self) -> None:
+        if self._voice is not None:
+            self._voice.interrupt()
+
+    async def end_tasks(self) -> None:
+        running = [task for task in self._tasks if not task.done()]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+
+    async def leave(self) -> None:
+        if self._call is None or self._connection is None:
+            return
+        self._events.emit(AgentLeftCallEvent(self._call.type, self._call.id))
+        await self._connection.leave()
+
+    # --- what the edge reports ---
+
+    def participant_joined(self, participant: Participant) -> None:
+        self.presence.entered(participant)
+        self._somebody_came.set()
+        self._events.emit(ParticipantJoinedEvent(participant))
+
+    def participant_left(self, participant: Participant) -> None:
+        self.presence.left(participant, self._clock.boot())
+        self._events.emit(ParticipantLeftEvent(participant))
+
+    def audio_received(self, participant: Participant, pcm: bytes) -> None:
+        if self._intake is not None and self.presence.holds_floor(participant):
+            self._intake.push(pcm)
+
+    def call_ended(self) -> None:
+        if self.over.is_set():
+            return
+        for participant in self.presence.participants:
+            self.presence.left(participant, self._clock.boot())
+        self._events.emit(CallEndedEvent())
+        self.over.set()
+
+    # --- inside ---
+
+    async def _carry(self, connection: Connection) -> None:
+        await connection.run()
+        self.call_ended()
+
+    def _begin_to_speak(self, connection: Connection, instructions: str, group: asyncio.TaskGroup) -> None:
+        playout = Playout(self._clock, connection.send_audio, connection.clear_audio)
+        thinking = Thinking(self._parts.llm, instructions, self._conversation, self._clock, self._events.emit)
+        self._voice = Voice(
+            name=self._name,
+            thinking=thinking,
+            tts=self._parts.tts,
+            playout=playout,
+            conversation=self._conversation,
+            metrics=self._collector,
+            emit=self._events.emit,
+            clock=self._clock,
+        )
+        self._spawn(group, playout.run(), "playout")
+        self._spawn(group, self._voice.run(), "voice")
+
+    def _begin_to_listen(self, group: asyncio.TaskGroup) -> None:
+        vad, stt, turns = self._parts.vad, self._parts.stt, self._parts.turn_detection
+        if vad is None or stt is None or turns is None or self._voice is None:
+            return
+        self._intake = Intake(vad.chunk_bytes, self._clock)
+        hearing = Hearing(self._intake, vad, turns, stt, self._voice, self._clock)
+        self._spawn(group, hearing.listen(), "listen")
+        self._spawn(group, hearing.transcribe(), "transcribe")
+
+    def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], part: str) -> None:
+        context = copy_context()
+        context.run(_within.set, self)
+        self._tasks.append(group.create_task(work, name=f"{self._name}-{part}", context=context))
