@@ -61,6 +61,7 @@ class Reads:
         """Puts what happened since the version asked for into a new watch; no version: all that there is."""
         text = request.query.get("resourceVersion", "")
         interest = subscription.interest
+        subscription.start_version = self._storage.version
         if text in ("", "0"):
             for body in self._storage.within(interest.resource, interest.namespace):
                 if interest.matches(body):
@@ -74,11 +75,11 @@ class Reads:
         except Failure as failure:
             subscription.fail(failure)
 
-    def bookmark(self, place: Place) -> Object:
+    def bookmark(self, place: Place, version: int) -> Object:
         return {
             "apiVersion": place.resource.api_version,
             "kind": place.resource.naming.kind,
-            "metadata": {"resourceVersion": str(self._storage.version)},
+            "metadata": {"resourceVersion": str(version)},
         }
 
     def _as_of(self, version: int, interest: Interest) -> list[Object]:

@@ -42,11 +42,12 @@ class FakeApiServer:
 
     def __init__(self, clock: Clock | None = None, *, seed: int = 0, history_limit: int = HISTORY_RECORDS) -> None:
         self.clock: Clock = clock or VirtualClock()
-        self.storage = Storage(history_limit, self._published)
         self.answered: Counter[tuple[str, str, str, int]] = Counter()
         self.running = True
         self._subscriptions: list[Subscription] = []
+        self._written_at: dict[str, int] = {}
         self._busy: dict[str, float] = {}
+        self.storage = Storage(history_limit, self._published)
         self._routes = Routes(every_resource())
         self._writes = Writes(self.storage, self.clock, Random(seed))
         self._reads = Reads(self.storage, self._writes)
@@ -114,13 +115,20 @@ class FakeApiServer:
         self._subscriptions.append(subscription)
         return subscription
 
-    def bookmark(self, request: Request) -> Object:
-        return self._reads.bookmark(self._routes.place(request.path))
+    def bookmark(self, request: Request, subscription: Subscription) -> Object | None:
+        """The bookmark that is due: none where nothing has happened to the resource since the watch began."""
+        if request.query.get("allowWatchBookmarks") != "true":
+            return None
+        version = self._written_at.get(subscription.interest.resource, 0)
+        if version <= subscription.start_version:
+            return None
+        return self._reads.bookmark(self._routes.place(request.path), version)
 
     def unwatch(self, subscription: Subscription) -> None:
         self._subscriptions.remove(subscription)
 
     def _published(self, record: Record) -> None:
+        self._written_at[record.key.resource] = record.version
         for subscription in self._subscriptions:
             subscription.publish(record)
 

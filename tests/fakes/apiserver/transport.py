@@ -144,9 +144,9 @@ class FakeTransport:
     async def _lines(
         self, request: Request, subscription: Subscription, silence_seconds: float
     ) -> AsyncGenerator[bytes, None]:
-        clock, marks = self._server.clock, request.query.get("allowWatchBookmarks") == "true"
+        clock = self._server.clock
         timeout_seconds = float(request.query.get("timeoutSeconds") or _WATCH_SECONDS)
-        lines = subscription.lines(timeout_seconds, (lambda: self._server.bookmark(request)) if marks else None)
+        lines = subscription.lines(timeout_seconds, lambda: self._server.bookmark(request, subscription))
         while True:
             try:
                 async with clock.timeout(silence_seconds):

@@ -63,6 +63,7 @@ class Subscription:
 
     def __init__(self, interest: Interest, clock: Clock) -> None:
         self.interest = interest
+        self.start_version = 0
         self.ended = False
         self.breaks_with: Exception | None = None
         self._clock = clock
@@ -89,11 +90,11 @@ class Subscription:
         self.add("ERROR", failure.body())
         self.end()
 
-    async def lines(self, timeout_seconds: float, bookmark: Callable[[], Object] | None) -> AsyncIterator[Line]:
-        """Ends after `timeout_seconds`; bookmarks come every minute and 2 s before the end."""
+    async def lines(self, timeout_seconds: float, bookmark: Callable[[], Object | None]) -> AsyncIterator[Line]:
+        """Ends after `timeout_seconds`; every minute and 2 s before the end `bookmark` is asked for one."""
         begun = self._clock.boot()
         end = begun + timeout_seconds
-        marks = deque(sorted({*_every_minute(begun, end), max(end - 2.0, begun)})) if bookmark else deque[float]()
+        marks = deque(sorted({*_every_minute(begun, end), max(end - 2.0, begun)}))
         while True:
             while self._lines and self.breaks_with is None:
                 yield self._lines.popleft()
@@ -102,9 +103,10 @@ class Subscription:
             now = self._clock.boot()
             if self.ended or now >= end:
                 return
-            if bookmark is not None and marks and now >= marks[0]:
+            if marks and now >= marks[0]:
                 marks.popleft()
-                yield Line(encoded("BOOKMARK", bookmark()), now)
+                if (mark := bookmark()) is not None:
+                    yield Line(encoded("BOOKMARK", mark), now)
                 continue
             await self._wait((marks[0] if marks else end) - now)
 
