@@ -31,6 +31,7 @@ API = "greenroom-api"
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.25
 _END_OF_LOG_LINES = 12
+_LOG_SETTINGS = ("GREENROOM_LOG_LEVEL", "GREENROOM_LOG_FORMAT")
 
 
 class StackError(Exception):
@@ -98,8 +99,12 @@ def _programs(plan: Plan) -> tuple[Program, Program]:
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """An agent may need the keys of this shell, but nothing in it may look like a cluster, or like settings of ours."""
-    kept = {name: value for name, value in own.items() if not name.startswith(("KUBE", "GREENROOM_", "MAKE", "MFLAGS"))}
+    """An agent may need the keys of this shell, but nothing may look like a cluster, or like settings of a pod."""
+    kept = {
+        name: value
+        for name, value in own.items()
+        if name in _LOG_SETTINGS or not name.startswith(("KUBE", "GREENROOM_", "MAKE", "MFLAGS"))
+    }
     return kept | {"PATH": default_environment(own)["PATH"], "PYTHONUNBUFFERED": "1"}
 
 
