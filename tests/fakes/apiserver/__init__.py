@@ -6,7 +6,7 @@
 It answers as kube-apiserver does where Greenroom relies on it; `tests/contract` holds both to the same tests.
 """
 
-from tests.fakes.apiserver.faults import Script, any_request, reads, refusal, watches, writes
+from tests.fakes.apiserver.faults import Script, refusal
 from tests.fakes.apiserver.server import FakeApiServer
 from tests.fakes.apiserver.transport import FakeTransport, Faults
 
@@ -15,9 +15,5 @@ __all__ = [
     "FakeTransport",
     "Faults",
     "Script",
-    "any_request",
-    "reads",
     "refusal",
-    "watches",
-    "writes",
 ]
