@@ -155,7 +155,8 @@ def rendered() -> dict[Path, str]:
     """Each generated file with the text that belongs in it."""
     import yaml
 
-    head = "# Rendered from greenroom_core.model by `make generate`; edit the types, not this file.\n"
+    # `helm show crds` puts the files one after the other; without the mark the last one would swallow the others.
+    head = "---\n# Rendered from greenroom_core.model by `make generate`; edit the types, not this file.\n"
     texts = {
         f"{crd['metadata']['name']}.yaml": head + yaml.safe_dump(crd, sort_keys=False, width=110)
         for crd in (session_crd(), runtime_crd())

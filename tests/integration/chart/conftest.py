@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.chart.rendering import Helm
-
-from greenroom_local.binaries import NotFound, find_helm
+from tests.unit.chart.rendering import Helm, helm_or_failure
 
 if TYPE_CHECKING:
     from greenroom_local.control_plane import ControlPlane
@@ -16,10 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     """The first time on a machine this builds it, which takes minutes."""
-    try:
-        return Helm(find_helm())
-    except NotFound as problem:
-        pytest.fail(str(problem), pytrace=False)
+    return helm_or_failure()
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tests.unit.chart.rendering import VALUE_SETS, Body, Helm, of_kind, pod_templates
+import yaml
+from tests.unit.chart.rendering import CHART, VALUE_SETS, Body, Helm, of_kind, pod_templates
 
 from greenroom_core.model.runtime import AgentRuntime
 from greenroom_local.admin import AdminError
@@ -18,6 +20,8 @@ from .requests import Objects
 
 if TYPE_CHECKING:
     from greenroom_local.control_plane import ControlPlane
+
+INSTALL = CHART.parents[1] / "docs" / "install.md"
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
@@ -53,6 +57,19 @@ async def test_a_runtime_that_the_schema_of_values_lets_pass_is_refused_with_its
     with pytest.raises(AdminError, match=r"spec\.sessionDefaults\.limits\.idleTimeoutSeconds") as refusal:
         await Objects(cluster.admin).try_creating(runtime)
     assert refusal.value.status == 422
+
+
+async def test_the_runtime_of_the_documentation_passes_and_so_does_its_pod(
+    cluster: ControlPlane, restricted: str, helm: Helm
+) -> None:
+    [text] = re.findall(r"^```yaml\n(.*?)^```$", INSTALL.read_text(), re.DOTALL | re.MULTILINE)
+    objects = Objects(cluster.admin)
+    for account in of_kind(helm.render({}, namespace=restricted), "ServiceAccount").values():
+        await cluster.admin.create(await objects.collection(account), account)
+    runtime = yaml.safe_load(text)
+    runtime["metadata"]["namespace"] = restricted
+    await objects.try_creating(runtime)
+    await objects.try_creating(runtime_pod(runtime))
 
 
 @each_value_set

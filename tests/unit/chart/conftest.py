@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from greenroom_local.binaries import NotFound, find_helm
-
-from .rendering import Helm
+from .rendering import Helm, helm_or_failure
 
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     """The first time on a machine this builds it, which takes minutes."""
-    try:
-        return Helm(find_helm())
-    except NotFound as problem:
-        pytest.fail(str(problem), pytrace=False)
+    return helm_or_failure()

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
+
+from greenroom_local.binaries import NotFound, find_helm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,6 +111,16 @@ class Helm:
         """The chart's objects. Raises :class:`Refused`."""
         text = self.run("template", release, str(chart), "--namespace", namespace, *more, values=values)
         return [body for body in yaml.safe_load_all(text) if body]
+
+
+def helm_or_failure() -> Helm:
+    """helm; where none can be had, the test fails with one sentence that says what to do."""
+    try:
+        return Helm(find_helm())
+    except NotFound as error:
+        problem = str(error)
+    # Outside of the handler: one sentence, not a chain of two exceptions.
+    pytest.fail(problem, pytrace=False)
 
 
 def of_kind(bodies: list[Body], kind: str) -> dict[str, Body]:

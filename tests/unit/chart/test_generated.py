@@ -9,7 +9,7 @@ import yaml
 
 from greenroom_core.model import chart, crds, roles
 
-from .rendering import CHART
+from .rendering import CHART, Helm
 
 if TYPE_CHECKING:
     import pytest
@@ -29,6 +29,14 @@ def test_the_chart_holds_the_very_crds() -> None:
     ours = {path.name: path.read_text() for path in crds.CRD_FOLDER.glob("*.yaml")}
     assert len(ours) == 2
     assert {path.name: path.read_text() for path in (CHART / "crds").iterdir()} == ours
+
+
+def test_helm_shows_the_crds_as_two_documents_that_kubectl_can_apply(helm: Helm) -> None:
+    shown = list(yaml.safe_load_all(helm.run("show", "crds", str(CHART))))
+    assert sorted(body["metadata"]["name"] for body in shown if body) == [
+        "agentruntimes.greenroom.dev",
+        "agentsessions.greenroom.dev",
+    ]
 
 
 def test_the_chart_is_of_the_project_s_version() -> None:
