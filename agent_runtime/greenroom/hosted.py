@@ -59,14 +59,14 @@ async def close(agent: HostedAgent) -> None:
         await closing
 
 
-def figures(agent: HostedAgent) -> SessionMetrics | None:
+def figures(agent: HostedAgent, session_id: str) -> SessionMetrics | None:
     """The agent's metrics as they stand in a status; None when it cannot say."""
     try:
         values: dict[str, Any] = agent.metrics.to_dict()
         known = {name: value for name, value in values.items() if name in _FIGURES and _finite(value)}
         return msgspec.convert(known, SessionMetrics, strict=False)
     except Exception as error:
-        logger.warning("session %s: its metrics cannot be read: %s", agent.id, described(error))
+        logger.warning("session %s: its metrics cannot be read: %s", session_id, described(error))
         return None
 
 

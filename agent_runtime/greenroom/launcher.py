@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from greenroom import hosted
-from greenroom.errors import MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded, StartAbandoned
-from greenroom.life import Assignment, Built, Ended, Notice, SessionLife
+from greenroom.errors import StartAbandoned
+from greenroom.life import SessionLife
 from greenroom.limits import TimeLimits
+from greenroom.notices import Assignment, Built, Ended, Notice
+from greenroom.places import Places
 from greenroom.recipe import Recipe
 from greenroom.redaction import described
 from greenroom.registry import SessionRegistry
@@ -73,8 +74,7 @@ class AgentLauncher:
             leave_timeout_seconds=leave_timeout_seconds,
             check_interval_seconds=maintenance_interval,
         )
-        self._max_concurrent_sessions = max_concurrent_sessions
-        self._max_sessions_per_call = max_sessions_per_call
+        self._places = Places(max_concurrent_sessions, max_sessions_per_call)
         self._maintenance_interval = maintenance_interval
         self._clock = clock or SystemClock()
         self._registry = registry or SessionRegistry(clock=self._clock)
@@ -86,7 +86,6 @@ class AgentLauncher:
         self._lives: dict[asyncio.Task[None], SessionLife] = {}
         self._sessions: dict[str, tuple[AgentSession, SessionLife]] = {}
         self._admitted: dict[SessionLife, AgentSession] = {}
-        self._reserved: Counter[str] = Counter()
         self._lingering: set[asyncio.Task[Any]] = set()
 
     @property
@@ -173,7 +172,7 @@ class AgentLauncher:
         """
         if self._stopping:
             raise StartAbandoned("the launcher is being stopped")
-        self._reserve(call_id)
+        self._places.take(call_id)
         life = self._new_life(call_id, call_type, video_track_override_path, parameters or {})
         started: asyncio.Future[AgentSession] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._run(life, started), name=f"session-{life.assignment.session_id}")
@@ -213,16 +212,6 @@ class AgentLauncher:
 
     # --- inside ---
 
-    def _reserve(self, call_id: str) -> None:
-        """Takes a place before anything is built, so that no number of callers can pass a limit together."""
-        limit = self._max_concurrent_sessions
-        if limit is not None and self._reserved.total() >= limit:
-            raise MaxConcurrentSessionsExceeded(limit)
-        limit = self._max_sessions_per_call
-        if limit is not None and self._reserved[call_id] >= limit:
-            raise MaxSessionsPerCallExceeded(limit)
-        self._reserved[call_id] += 1
-
     def _new_life(
         self, call_id: str, call_type: str, video_path: str | None, parameters: Mapping[str, Any]
     ) -> SessionLife:
@@ -249,10 +238,7 @@ class AgentLauncher:
         self._admitted[life] = session
 
     def _release(self, life: SessionLife) -> None:
-        call_id = life.assignment.call_id
-        self._reserved[call_id] -= 1
-        if not self._reserved[call_id]:
-            del self._reserved[call_id]
+        self._places.give_back(life.assignment.call_id)
         if life.agent is not None:
             self._sessions.pop(life.agent.id, None)
         for task in life.lingering:

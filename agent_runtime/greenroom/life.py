@@ -10,17 +10,18 @@ import asyncio
 import logging
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from greenroom import hosted
 from greenroom.errors import InvalidParameters, StartAbandoned, StartTimedOut
-from greenroom.limits import TimeLimits
+from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded, described, traced
+from greenroom.watch import Watch
 from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from greenroom.hosted import HostedAgent
@@ -33,53 +34,6 @@ LEAVING_IS_SLOW_AFTER_SECONDS = 1.0
 _CLOSE_AT_LEAST_SECONDS = 5.0
 # A start timeout and this together stay below the time after which an unstarted session is given to another pod.
 _GIVE_UP_BUILD_AFTER_SECONDS = 10.0
-_JOIN_CHECK_SECONDS = 0.05
-_JOIN_CHECK_SHARE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What one session is to do."""
-
-    session_id: str
-    call_id: str
-    call_type: str = "default"
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    limits: TimeLimits = field(default_factory=TimeLimits)
-    prepare: Callable[[HostedAgent], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """The agent is there and warmed up; it is about to join."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """The agent is in the call."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LeavingSlowly:
-    """The agent has been leaving for over a second."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """It is over. `message` is fit for a status: bounded, no traceback, no secret."""
-
-    reason: EndReason
-    message: str
-    at: datetime
-
-
-Notice = Built | Joined | LeavingSlowly | Ended
 
 
 class SessionLife:
@@ -108,7 +62,6 @@ class SessionLife:
         self._leave: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
         self._building: asyncio.Task[HostedAgent] | None = None
         self._abandoned = False
-        self._joined = False
 
     def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
         """End the session now. The first reason stays; `timeout_seconds` shortens a leaving under way, too."""
@@ -130,7 +83,7 @@ class SessionLife:
             self.ending = Ended(reason, bounded(message), self._clock.wall())
             self._notify(self.ending)
             return self.ending
-        except asyncio.CancelledError:
+        except BaseException:
             await self._cut_off()
             raise
         finally:
@@ -205,57 +158,14 @@ class SessionLife:
         )
         self._notify(Built(self.built_at))
         self.start_settled.set()
-        watchers = [asyncio.create_task(self._watch(agent), name=f"watch-{here.session_id}")]
-        if callable(getattr(agent, "wait_joined", None)):
-            watchers.append(asyncio.create_task(self._wait_joined(agent), name=f"joined-{here.session_id}"))
-        try:
-            await self._done_or_leave(self.task)
-        finally:
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.wait(watchers)
-        self._look_joined(agent)
-
-    async def _watch(self, agent: HostedAgent) -> None:
-        """Asks the agent what only it knows, as seldom as its limits allow."""
-        asks = not callable(getattr(agent, "wait_joined", None))
-        begun = self._clock.boot()
-        while True:
-            elapsed = self._clock.boot() - begun
-            idle_for = self._asked(agent.idle_for)
-            on_call_for = self._asked(agent.on_call_for)
-            if asks and on_call_for > 0:
-                self._tell_joined()
-            reason = self._limits.overstepped(elapsed=elapsed, idle_for=idle_for, on_call_for=on_call_for)
-            if reason is not None:
-                self.leave(reason, self._limits.describe(reason))
-                return
-            pause = self._limits.next_check_seconds(elapsed=elapsed, idle_for=idle_for)
-            if asks and not self._joined:
-                pause = min(pause, max(_JOIN_CHECK_SECONDS, _JOIN_CHECK_SHARE * elapsed))
-            await self._clock.sleep(pause)
-
-    def _asked(self, question: Callable[[], float]) -> float:
-        """An agent that cannot answer is taken as not idle: its other limits still hold."""
-        try:
-            return float(question())
-        except Exception as error:
-            logger.warning("session %s: the agent cannot say: %s", self.assignment.session_id, described(error))
-            return 0.0
-
-    async def _wait_joined(self, agent: Any) -> None:
-        with suppress(Exception):  # it never joined; why is join_call's to say
-            await agent.wait_joined()
-            self._tell_joined()
-
-    def _look_joined(self, agent: HostedAgent) -> None:
-        if self._asked(agent.on_call_for) > 0:
-            self._tell_joined()
+        watch = Watch(here.session_id, agent, self._limits, self._clock, self._tell_joined, self._overstepped)
+        await watch.during(partial(self._done_or_leave, self.task))
 
     def _tell_joined(self) -> None:
-        if not self._joined:
-            self._joined = True
-            self._notify(Joined(self._clock.wall()))
+        self._notify(Joined(self._clock.wall()))
+
+    def _overstepped(self, reason: EndReason) -> None:
+        self.leave(reason, self._limits.describe(reason))
 
     # --- leaving ---
 
@@ -326,7 +236,7 @@ class SessionLife:
         return f"{message}; {text}".removeprefix("; ")
 
     async def _cut_off(self) -> None:
-        """The host itself was cancelled: the agent is closed, and nothing is told."""
+        """The host was cancelled, or failed: the agent is closed, and nothing more is told."""
         for task in (self._building, self.task):
             if task is not None:
                 task.cancel()

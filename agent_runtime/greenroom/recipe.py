@@ -107,7 +107,7 @@ class Recipe:
         return agent
 
     async def _warm(self, agent: HostedAgent) -> None:
-        parts = [getattr(agent, name, None) for name in _PARTS]
+        parts: list[Any] = [getattr(agent, name, None) for name in _PARTS]
         parts += list(getattr(agent, "processors", None) or ())
         warmable = [part for part in parts if callable(getattr(part, "on_warmup", None))]
         try:

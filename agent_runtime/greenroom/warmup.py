@@ -54,12 +54,17 @@ class WarmupCache:
         self._slots: dict[Hashable, _Slot] = {}
 
     async def warmup(self, component: Warmable[T]) -> None:
-        slot = self._slots.setdefault((type(component), component.warmup_key()), _Slot())
+        key = getattr(component, "warmup_key", _same_for_all)()  # parts of other frameworks have none
+        slot = self._slots.setdefault((type(component), key), _Slot())
         async with slot.lock:
             if not slot.loaded:
                 slot.resource = await component.on_warmup()
                 slot.loaded = True
         await _install(component, cast("T", slot.resource))
+
+
+def _same_for_all() -> Hashable:
+    return None
 
 
 @dataclass(slots=True)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import structs
 
 from greenroom import hosted
-from greenroom.life import Assignment, Built, Ended, Joined, LeavingSlowly, Notice, SessionLife
+from greenroom.life import SessionLife
+from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
+from greenroom.redaction import bounded
 from greenroom.runtime import report
 from greenroom.runtime.writer import StatusWriter
 from greenroom_core.model import names
@@ -108,8 +110,8 @@ class Attempt:
 
     async def write_off(self, reason: EndReason, message: str) -> None:
         """It ends here without an agent."""
-        logger.info("session %s ends before it began: %s %s", self.name, reason, message)
-        self._put_end(Ended(reason, message, self._clock.wall()))
+        logger.info("session %s ends: %s %s", self.name, reason, message)
+        self._put_end(Ended(reason, bounded(message), self._clock.wall()))
         self._writer.finish()
         await self._writer.run()
 
@@ -181,7 +183,7 @@ class Attempt:
 
     def _figures(self) -> report.Fields:
         agent = self.life.agent if self.life is not None else None
-        metrics = hosted.figures(agent) if agent is not None else None
+        metrics = hosted.figures(agent, self.name) if agent is not None else None
         return report.figures(metrics, self._clock.wall())
 
     def _put(self, fields: report.Fields) -> None:

@@ -114,10 +114,17 @@ class RuntimePod:
 
     async def _warm_up(self) -> None:
         """Warm-up makes starts fast; one that fails is each session's own to report, so the pod serves all the same."""
+        warming = asyncio.create_task(self._launcher.warmup(), name="launcher-warm-up")
         try:
             async with self._clock.timeout(self._launcher.time_limits.start_timeout_seconds):
-                await self._launcher.warmup()
-        except Exception as error:
+                await asyncio.wait((warming,))
+        except TimeoutError:
+            logger.error("warm-up takes too long, starts will be slow or fail")
+        finally:
+            if not warming.done():
+                warming.cancel()
+                self._linger(warming)
+        if warming.done() and (error := warming.exception()) is not None:
             logger.error("warm-up failed, starts will be slow or fail: %s\n%s", described(error), traced(error))
         self._warm = True
         logger.info("pod %s takes up to %d sessions", self._settings.pod_name, self._settings.slots)
@@ -188,15 +195,24 @@ class RuntimePod:
         return attempt.live()
 
     async def _carried(self, attempt: Attempt, work: Coroutine[Any, Any, None]) -> None:
-        """One session's failure is no other's."""
+        """A failure of ours in one session is no other's; this one is ended, for nobody else would."""
         try:
             await work
-        except Exception:
+        except Exception as error:
             logger.exception("session %s: the runtime failed", attempt.name)
+            self._free(attempt)
+            await self._written_off(attempt, error)
         finally:
             self._free(attempt)
             del self._attempts[attempt.key], self._carriers[attempt.key]
             self._forget_if_gone(attempt.uid)
+
+    async def _written_off(self, attempt: Attempt, error: Exception) -> None:
+        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        try:
+            await attempt.write_off(EndReason.AGENT_ERROR, f"the runtime failed: {described(cause)}")
+        except Exception:
+            logger.exception("session %s: its end could not be written", attempt.name)
 
     def _on_ended(self, attempt: Attempt, reason: str) -> None:
         self.figures.ended(reason)
@@ -205,10 +221,13 @@ class RuntimePod:
     def _free(self, attempt: Attempt) -> None:
         self._holding.discard(attempt.key)
         for task in attempt.life.lingering if attempt.life is not None else ():
-            if not task.done():
-                self._lingering.add(task)
-                task.add_done_callback(self._lingering.discard)
+            self._linger(task)
         self._moved.set()
+
+    def _linger(self, task: asyncio.Task[Any]) -> None:
+        if not task.done():
+            self._lingering.add(task)
+            task.add_done_callback(self._lingering.discard)
 
     # --- the way out ---
 

@@ -120,6 +120,31 @@ async def test_stop_ends_a_start_under_way():
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@story
+async def test_parts_of_another_framework_are_warmed_up_too():
+    class ForeignModel:
+        loads = 0
+        resource = ""
+
+        async def on_warmup(self) -> str:
+            ForeignModel.loads += 1
+            return "weights"
+
+        async def on_warmed_up(self, resource: str) -> None:
+            self.resource = resource
+
+    def make(clock: VirtualClock) -> ForeignAgent:
+        agent = ForeignAgent(clock)
+        agent.stt = ForeignModel()  # type: ignore[attr-defined]
+        return agent
+
+    file = AgentFile(VirtualClock(), make=make)
+    async with launcher_of(file) as launcher:
+        session = await launcher.start_session("one")
+        assert session.agent.stt.resource == "weights"
+        assert ForeignModel.loads == 1
+
+
 # --- sessions ---
 
 

@@ -10,8 +10,9 @@ from tests.fakes.virtual_time import VirtualClock
 from tests.unit.runtime.agents import AgentFile, ForeignAgent, OwnAgent
 from tests.unit.runtime.stories import story
 
-from greenroom.life import Assignment, Built, Ended, Joined, LeavingSlowly, Notice, SessionLife
+from greenroom.life import SessionLife
 from greenroom.limits import TimeLimits
+from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.recipe import Recipe
 from greenroom.redaction import REDACTED, described, traced
 from greenroom_core.model.reasons import EndReason

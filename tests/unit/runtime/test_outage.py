@@ -12,6 +12,7 @@ from tests.unit.runtime.agents import OwnAgent
 from tests.unit.runtime.cluster import Cluster, cluster
 from tests.unit.runtime.stories import story
 
+from greenroom.runtime import report
 from greenroom_core.kube.transport import Answer, Request
 
 if TYPE_CHECKING:
@@ -321,21 +322,34 @@ async def test_giving_back_survives_every_fault(fault):
         assert len(here.file.agents) == 1
 
 
+def broken(*_: object) -> None:
+    raise AssertionError("a bug")
+
+
 @story
-async def test_a_fault_of_the_runtime_s_own_in_one_session_is_no_other_s(monkeypatch):
-    from greenroom.runtime import report
-
-    def broken(*_: object) -> None:
-        raise AssertionError("a bug")
-
+async def test_a_fault_of_the_runtime_s_own_ends_that_session_and_is_no_other_s(monkeypatch):
     async with cluster(slots=2) as here:
         await here.start("s1")
-        monkeypatch.setattr(report, "joined", broken)
+        monkeypatch.setattr(report, "running", broken)
         await here.create("s2")
         await here.bind("s2")
-        await asyncio.sleep(10)
+        failed = await here.ended("s2")
+        assert (failed.status.phase, failed.status.reason) == ("Failed", "AgentError")
+        assert failed.status.message == "the runtime failed: AssertionError: a bug"
         monkeypatch.undo()
-        assert here.file.agents[0].closes == 0
+        assert [agent.closes for agent in here.file.agents] == [0, 1]
+        assert here.pod.sessions == 1
         await here.annotate("s1", close_requested="yes")
         await here.ended("s1")
         await here.start("s3")
+
+
+@story
+async def test_a_fault_in_reporting_the_join_ends_nothing(monkeypatch):
+    async with cluster() as here:
+        monkeypatch.setattr(report, "joined", broken)
+        here.file.call = ten_seconds
+        await here.create()
+        await here.bind()
+        ended = await here.ended()
+        assert ended.status.reason == "Finished"

@@ -486,7 +486,16 @@ async def test_closed_before_the_pod_is_warm_it_ends_at_once():
         assert here.writes == 1
 
 
-@pytest.mark.parametrize(("build", "seconds"), [(raises, 0), (hangs, 60)])
+async def hangs_whatever_happens() -> None:
+    """Until time is up for the test's own agents."""
+    for _ in range(20):
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            continue
+
+
+@pytest.mark.parametrize(("build", "seconds"), [(raises, 0), (hangs, 60), (hangs_whatever_happens, 60)])
 @story
 async def test_a_warm_up_that_fails_does_not_keep_the_pod_from_serving(build, seconds):
     """What is wrong with create_agent is each session's own to say, in its status."""

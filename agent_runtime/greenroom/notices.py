@@ -1,0 +1,60 @@
+"""What one session is to do, and what its life tells its host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from greenroom.limits import TimeLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from greenroom.hosted import HostedAgent
+    from greenroom_core.model.reasons import EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one session is to do."""
+
+    session_id: str
+    call_id: str
+    call_type: str = "default"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    prepare: Callable[[HostedAgent], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The agent is there and warmed up; it is about to join."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The agent is in the call."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingSlowly:
+    """The agent has been leaving for over a second."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It is over. `message` is fit for a status: bounded, no traceback, no secret."""
+
+    reason: EndReason
+    message: str
+    at: datetime
+
+
+Notice = Built | Joined | LeavingSlowly | Ended
