@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from greenroom_core import roles
-from greenroom_core.model import names
+from greenroom_core.model import names, roles
 from greenroom_core.model.crds import runtime_crd, session_crd
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ API_ACCOUNT = "greenroom-api"
 RUNTIME_ACCOUNT = "greenroom-runtime"
 
 _RULES: Mapping[str, Sequence[roles.Rule]] = {
-    OPERATOR_ACCOUNT: roles.OPERATOR,
+    OPERATOR_ACCOUNT: (*roles.OPERATOR, *roles.OPERATOR_LEASE),
     API_ACCOUNT: roles.API,
     RUNTIME_ACCOUNT: roles.RUNTIME,
 }
