@@ -20,6 +20,7 @@ from greenroom_core.model.runtime import AgentRuntime
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from greenroom_core.kube.auth import Credentials
     from greenroom_operator.shell import Shell
 
 _TOKEN_LIFE = timedelta(minutes=10)
@@ -71,6 +72,19 @@ def configure(settings: kopf.OperatorSettings) -> None:
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
 
 
+def connection(who: Credentials) -> kopf.ConnectionInfo:
+    """Our credentials as kopf takes them; it asks again before a token can have run out."""
+    return kopf.ConnectionInfo(
+        server=who.server,
+        ca_path=who.ca_file,
+        token=who.token(),
+        certificate_path=who.certificate_file,
+        private_key_path=who.key_file,
+        default_namespace=who.namespace,
+        expiration=datetime.now(UTC) + _TOKEN_LIFE,
+    )
+
+
 def register(registry: kopf.OperatorRegistry, shell: Shell) -> None:
     """Hangs the program into kopf."""
 
@@ -85,16 +99,7 @@ def register(registry: kopf.OperatorRegistry, shell: Shell) -> None:
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        who = shell.credentials
-        return kopf.ConnectionInfo(
-            server=who.server,
-            ca_path=who.ca_file,
-            token=who.token(),
-            certificate_path=who.certificate_file,
-            private_key_path=who.key_file,
-            default_namespace=who.namespace,
-            expiration=datetime.now(UTC) + _TOKEN_LIFE,
-        )
+        return connection(shell.credentials)
 
     @kopf.on.probe(registry=registry, id="loop")
     async def probe(**_: Any) -> str:

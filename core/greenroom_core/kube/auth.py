@@ -46,7 +46,10 @@ def discover(environment: Mapping[str, str] = os.environ) -> Credentials:
 
 
 class _TokenFile:
-    """Reads the file again when it has changed: the kubelet replaces it long before the token expires."""
+    """Reads the file again when it has changed: the kubelet replaces it long before the token expires.
+
+    A moment without the file (a volume being taken down, while last writes are still to go out) is passed over.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -54,10 +57,14 @@ class _TokenFile:
         self._token = ""
 
     def __call__(self) -> str:
-        changed_at = self._path.stat().st_mtime_ns
-        if changed_at != self._read_at:
-            self._token = self._path.read_text().strip()
-            self._read_at = changed_at
+        try:
+            changed_at = self._path.stat().st_mtime_ns
+            if changed_at != self._read_at:
+                self._token = self._path.read_text().strip()
+                self._read_at = changed_at
+        except OSError:
+            if not self._token:
+                raise
         return self._token
 
 
