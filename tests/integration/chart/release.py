@@ -27,7 +27,7 @@ class Release:
         return await self.helm("install", "greenroom", str(CHART), values=values)
 
     async def upgrade(self, values: Body) -> str:
-        return await self.helm("upgrade", "greenroom", str(CHART), values=values)
+        return await self.helm("upgrade", "greenroom", str(CHART), "--reset-then-reuse-values", values=values)
 
     async def helm(self, *words: str, values: Body | None = None) -> str:
         return await asyncio.to_thread(
