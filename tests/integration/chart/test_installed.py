@@ -68,7 +68,7 @@ async def test_the_notes_say_what_to_do_where_there_is_no_runtime(release: Relea
     said = await release.install({"demo": {"enabled": False}})
     assert "There is no runtime yet, so that POST answers 422." in said
     assert "ServiceAccount greenroom-runtime" in said
-    said = await release.upgrade({"demo": {"name": "support"}})
+    said = await release.upgrade({"demo": {"enabled": True, "name": "support"}})
     assert """-d '{"runtime": "support"}'""" in said
 
 
