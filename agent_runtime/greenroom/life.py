@@ -176,6 +176,8 @@ class SessionLife:
             verdict = await self._verdict()
             rest = min(last_moment, self._last_moment) - self._clock.boot()
             await self._close(agent, max(rest, _CLOSE_AT_LEAST_SECONDS))
+            for task in self.lingering:
+                task.cancel()  # once more: with its agent closed it may give in
             return verdict
         finally:
             slow.cancel()
@@ -252,7 +254,8 @@ class SessionLife:
         """Whether `task` ended within `seconds`, or sooner when there is a hurry."""
         deadline = self._clock.boot() + seconds
         await self._wait_until(deadline, task, self._hurry)
-        await self._wait_until(min(deadline, self._last_moment), task)
+        if not task.done():
+            await self._wait_until(min(deadline, self._last_moment), task)
         return task.done()
 
     async def _wait_until(self, deadline: float, *some: asyncio.Future[Any]) -> None:

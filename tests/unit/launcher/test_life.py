@@ -262,6 +262,19 @@ async def test_a_join_call_that_ignores_its_cancellation_is_no_ghost():
 
 
 @story
+async def test_a_join_call_that_missed_its_cancellation_is_told_again():
+    async def absent_minded(agent: ForeignAgent) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    host = Host(AgentFile(VirtualClock(), call=absent_minded))
+    await host.run_and_leave_after(10)
+    await asyncio.wait(host.life.lingering, timeout=1)
+    assert [task.cancelled() for task in host.life.lingering] == [True]
+
+
+@story
 async def test_a_create_agent_that_ignores_its_cancellation_is_given_up_and_its_agent_closed():
     file = AgentFile(VirtualClock())
     file.build = deaf = Deaf()
