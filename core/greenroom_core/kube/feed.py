@@ -51,6 +51,7 @@ class Feed(Generic[R]):
         self._selection = selection
         self._on_change = on_change
         self._version = ""
+        self._failures = 0
 
     @property
     def silence_seconds(self) -> float:
@@ -83,23 +84,22 @@ class Feed(Generic[R]):
 
     async def run(self) -> None:
         """Lists and watches until cancelled. Every outage is logged once and outlived."""
-        failures = 0
         while True:
             try:
                 if not self._version:
                     await self.relist()
-                failures = 0
                 await self._watch()
             except Expired:
                 self._version = ""
             except KubeError as error:
-                failures += 1
-                level = logging.WARNING if failures == 1 else logging.DEBUG
+                self._failures += 1
+                level = logging.WARNING if self._failures == 1 else logging.DEBUG
                 logger.log(level, "%s: %s; trying again", self._kind.plural, error)
-                await self._client.world.clock.sleep(min(0.1 * 2 ** min(failures, 6), 5.0))
+                await self._client.world.clock.sleep(min(0.1 * 2 ** min(self._failures, 6), 2.0))
 
     async def _watch(self) -> None:
         async with self._client.watch(self._kind, self._selection, self._version) as events:
+            self._failures = 0
             async for event in events:
                 self.heard_at = self._client.world.clock.boot()
                 self._take(event)
