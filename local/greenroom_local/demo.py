@@ -22,7 +22,7 @@ from greenroom_core.kube.kinds import SESSIONS
 from greenroom_core.model.phases import Phase
 from greenroom_local.recording import listen
 from greenroom_local.signals import until_asked_to_end
-from greenroom_local.stack import NAMESPACE, Plan, Stack, StackError, running
+from greenroom_local.stack import NAMESPACE, Plan, Stack, running
 from greenroom_local.up import short
 
 if TYPE_CHECKING:
@@ -54,10 +54,15 @@ async def demo(plan: Plan, answer: Path, say: Callable[[str], None]) -> None:
     """Do it, with the spoken answer in `answer`. Raises DemoFailed, and what :func:`running` raises."""
     records = _clear(plan.directory / "recordings", answer)
     plan = replace(plan, agent_environment={"GREENROOM_RECORD_DIR": str(records.resolve())})
-    async with until_asked_to_end() as end, running(plan, say) as stack, stack.plane.client() as client:
-        await _unless(end, _Performance(stack, client, say).play())
-        name = _take_answer(records, answer, say)
+    if not await until_asked_to_end(_perform(plan, say), say):
+        raise DemoFailed("it was ended before its end")
+    name = _take_answer(records, answer, say)
     say(f"demo: Running and Closed, answer in {name}")
+
+
+async def _perform(plan: Plan, say: Callable[[str], None]) -> None:
+    async with running(plan, say) as stack, stack.plane.client() as client:
+        await _Performance(stack, client, say).play()
 
 
 class _Performance:
@@ -172,20 +177,6 @@ async def _limit(stack: Stack, otherwise: str) -> Any:
             yield
     except TimeoutError:
         raise DemoFailed(f"after {_STEP_SECONDS:.0f} s {otherwise}") from None
-
-
-async def _unless(end: asyncio.Event, work: Any) -> None:
-    """Run `work`, but let a Ctrl-C end it."""
-    task = asyncio.ensure_future(work)
-    asked = asyncio.ensure_future(end.wait())
-    await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    if not task.done():
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        raise StackError("demo: ended before its end")
-    await task
 
 
 def _clear(records: Path, answer: Path) -> Path:

@@ -102,9 +102,13 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 async def _control_plane(options: argparse.Namespace) -> None:
     plane = ControlPlane(find_binaries(), options.dir, unsafe_no_fsync=options.unsafe_no_fsync)
-    async with until_asked_to_end() as end, plane:
-        _say(str(plane.kubeconfig))
-        await end.wait()
+
+    async def stay_up() -> None:
+        async with plane:
+            _say(str(plane.kubeconfig))
+            await asyncio.Event().wait()
+
+    await until_asked_to_end(stay_up(), lambda _: None)
 
 
 @contextlib.contextmanager

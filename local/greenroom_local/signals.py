@@ -1,35 +1,44 @@
-"""SIGINT and SIGTERM as an event, so that what was started is ended in order."""
+"""SIGINT and SIGTERM as the cancellation of a piece of work, so that what was started is ended in order."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Callable, Coroutine
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@contextlib.asynccontextmanager
-async def until_asked_to_end() -> AsyncIterator[asyncio.Event]:
-    """Inside, the first signal sets the event. A second one, of somebody who does not want to wait, raises
-    KeyboardInterrupt: what is left is then ended the hard way."""
+async def until_asked_to_end(work: Coroutine[Any, Any, None], say: Callable[[str], None]) -> bool:
+    """Run `work`; True when it came to its end, False when a signal asked for it, at whatever point.
+
+    A second signal, of somebody who does not want to wait, raises KeyboardInterrupt: what is left is then ended
+    the hard way.
+    """
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    task = loop.create_task(work)
+    asked = False
 
     def ask() -> None:
-        asked.set()
+        nonlocal asked
+        asked = True
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.default_int_handler)
+        say("ending")
+        task.cancel()
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, ask)
     try:
-        yield asked
+        await task
+    except asyncio.CancelledError:
+        if not asked:
+            raise
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+    return not asked

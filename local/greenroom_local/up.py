@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
 async def up(plan: Plan, say: Callable[[str], None]) -> None:
     """Until Ctrl-C or SIGTERM. Raises what :func:`running` raises."""
-    async with until_asked_to_end() as end, running(plan, say) as stack:
+    await until_asked_to_end(_stay_up(plan, say), say)
+
+
+async def _stay_up(plan: Plan, say: Callable[[str], None]) -> None:
+    async with running(plan, say) as stack:
         for line in advice(plan, stack, kubectl_here(plan)):
             say(line)
-        await end.wait()
-        say("ending")
+        await asyncio.Event().wait()
 
 
 def advice(plan: Plan, stack: Stack, kubectl: str) -> tuple[str, ...]:

@@ -70,8 +70,13 @@ class ProcessNode:
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name=f"node {self.name}")
         ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
+        try:
+            await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._end()
+            raise
+        finally:
+            ready.cancel()
         if self._task.done():
             await self._task
         return self
@@ -82,6 +87,9 @@ class ProcessNode:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
         assert self._task is not None
         self._task.cancel()
         try:

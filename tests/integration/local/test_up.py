@@ -39,7 +39,7 @@ def wait_for(holds: Callable[[], object], what: str) -> None:
 class Up:
     """One `greenroom up` in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, until: str = "SESSION_ID") -> None:
         self.folder = folder
         self.port = free_ports(1)[0]
         self.output = folder / "output"
@@ -50,7 +50,7 @@ class Up:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_for(lambda: "SESSION_ID" in self.text or self.process.poll() is not None, self.text)
+        wait_for(lambda: until in self.text or self.process.poll() is not None, self.text)
         assert self.process.poll() is None, self.text
 
     @property
@@ -192,6 +192,19 @@ def test_ends_cleanly_when_asked(own_up: Up, number: signal.Signals) -> None:
     assert own_up.process.wait(30) == 0
     assert own_up.text.endswith("ending\n")
     assert own_up.processes() == set()
+
+
+@pytest.mark.parametrize("step", ["starting etcd", "starting the operator", "starting 1 runtime pod"])
+def test_ends_cleanly_while_it_comes_up(tmp_path: Path, step: str) -> None:
+    own_up = Up(tmp_path, until=step)
+    try:
+        own_up.process.send_signal(signal.SIGINT)
+        assert own_up.process.wait(30) == 0, own_up.text
+        assert own_up.text.endswith("ending\n")
+        assert own_up.processes() == set()
+    finally:
+        own_up.process.kill()
+        own_up.process.wait()
 
 
 def test_nothing_is_left_after_a_kill(own_up: Up) -> None:
