@@ -217,9 +217,12 @@ class KubeClient:
 
     @asynccontextmanager
     async def watch(
-        self, kind: Kind[R], selection: Selection, version: str, *, silence_seconds: float = 100.0
+        self, kind: Kind[R], selection: Selection, version: str, *, silence_seconds: float = 150.0
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
-        """Events after `version`. Raises refusals (Expired: list again) and Unanswered when it breaks."""
+        """Events after `version`. Raises refusals (Expired: list again) and Unanswered when it breaks.
+
+        A bookmark is due each minute, but the server leaves out the first where nothing happens to the resource.
+        """
         query = {
             **selection.query(),
             "watch": "true",
