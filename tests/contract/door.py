@@ -2,6 +2,11 @@
 
 ``@on_both`` runs a test twice, ``@on_fake`` and ``@on_real`` once. Tests are ``async def test_…(door: Door)``: on the
 fake they run on virtual time, on the real server on a common loop.
+
+The suite holds what Greenroom relies on of the API server, a test for each behaviour. Tokens, roles, admission policy
+and printer columns are shown on the real server alone; faults of the network and of the server, and what a client makes
+of them, on the fake alone. Not in it, since etcd and kube-apiserver alone cannot show it: what a PodDisruptionBudget
+makes of pods without a scale (that takes the controller manager), and what a policy or a write costs.
 """
 
 from __future__ import annotations
