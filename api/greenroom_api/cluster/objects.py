@@ -44,8 +44,9 @@ def request_hash(request: StartRequest) -> str:
     return hashlib.sha256(_canonical.encode(asked)).hexdigest()[:32]
 
 
-def session_object(request: StartRequest, name: str, namespace: str, runtime: AgentRuntime) -> AgentSession:
-    """What to create: with its finalizer from the start, so that no deletion ever skips the goodbye."""
+def session_object(request: StartRequest, asked: str, name: str, namespace: str, runtime: AgentRuntime) -> AgentSession:
+    """What to create: with its finalizer from the start, so that no deletion ever skips the goodbye. `asked` is
+    the request's hash."""
     ttl = request.ttl_seconds_after_finished
     if ttl is None and runtime.spec.session_defaults.ttl_seconds_after_finished is None:
         ttl = KEPT_SECONDS
@@ -56,16 +57,16 @@ def session_object(request: StartRequest, name: str, namespace: str, runtime: Ag
             name=name,
             namespace=namespace,
             labels=dict(request.labels),
-            annotations={REQUEST_HASH: request_hash(request)},
+            annotations={REQUEST_HASH: asked},
             finalizers=(names.LEAVE_CALL,),
         ),
         spec=_spec(request, ttl),
     )
 
 
-def same_request(session: AgentSession, request: StartRequest) -> bool:
-    """Whether the object was made from an equal request."""
-    return session.metadata.annotations.get(REQUEST_HASH) == request_hash(request)
+def made_from(session: AgentSession, asked: str) -> bool:
+    """Whether the object was made from a request with that hash."""
+    return session.metadata.annotations.get(REQUEST_HASH) == asked
 
 
 def start_deadline_seconds(request: StartRequest, runtime: AgentRuntime) -> float:

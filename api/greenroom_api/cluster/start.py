@@ -71,6 +71,7 @@ class Start:
         self._abandoned = False
         self._stuck = False
         self._uid = ""
+        self._hash = objects.request_hash(request)
         self.name = objects.session_name(request, view.namespace, view.client.world.random)
 
     @property
@@ -100,7 +101,7 @@ class Start:
         found = await self._object(runtime)
         if not isinstance(found, AgentSession):
             return found
-        if not objects.same_request(found, self._request):
+        if not objects.made_from(found, self._hash):
             return KeyReused()
         self._uid = found.metadata.uid
         return await self._outcome()
@@ -155,7 +156,7 @@ class Start:
 
     async def _created(self, runtime: AgentRuntime) -> AgentSession:
         view = self._view
-        body = objects.session_object(self._request, self.name, view.namespace, runtime)
+        body = objects.session_object(self._request, self._hash, self.name, view.namespace, runtime)
         remaining = self._deadline - view.clock.boot()
         created = await view.answered(lambda: view.client.create(SESSIONS, view.namespace, body), remaining)
         view.sessions.learn(created)
