@@ -7,6 +7,7 @@ out (429, or nothing was sent); any other doubt is :class:`Unanswered`, for the 
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
@@ -15,13 +16,15 @@ import msgspec
 
 from greenroom_core.kube import transport
 from greenroom_core.kube.errors import Cause, Expired, KubeError, Unanswered, Withheld, refusal
-from greenroom_core.kube.kinds import Kind, R, encode
+from greenroom_core.kube.kinds import Kind, Loose, R, encode, kind
 from greenroom_core.kube.transport import Answer, Request, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from greenroom_core.world import World
+
+logger = logging.getLogger("greenroom.core.client")
 
 LIST_PAGE_OBJECTS = 500
 _BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -64,11 +67,15 @@ class WatchEvent(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
-    """Part of a list; `version` is the version of the whole list, the same on every page."""
+    """Part of a list; `version` is the version of the whole list, the same on every page.
+
+    `unreadable` are the uids of objects that are there, but not as this program knows its kind.
+    """
 
     items: Sequence[R]
     version: str
     token: str
+    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,27 @@ class Selection:
     def query(self) -> dict[str, str]:
         pairs = {"labelSelector": self.labels, "fieldSelector": self.fields}
         return {name: value for name, value in pairs.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that does not decode: written by a newer version, or past its schema."""
+
+    uid: str
+    version: str
+
+
+_any_object: Kind[Loose] = kind("", "objects", Loose)
+
+
+def readable(kind: Kind[R], raw: msgspec.Raw | bytes) -> R | Unreadable:
+    """The object; one that does not decode is logged, and never takes a program down with it."""
+    try:
+        return kind.decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        meta = _any_object.decoder.decode(raw).metadata
+        logger.error("%s %s cannot be read and is passed over: %s", kind.plural, meta.key, error)
+        return Unreadable(meta.uid, meta.resource_version)
 
 
 _status = msgspec.json.Decoder(Status)
@@ -128,19 +156,26 @@ class KubeClient:
             query["continue"] = token
         request = Request("GET", kind.path(selection.namespace), query)
         body = _list_body.decode(await self._read(request, kind.plural, verb="LIST"))
-        items = [kind.decoder.decode(raw) for raw in body.items or ()]
-        return Page(items, body.metadata.resource_version, body.metadata.continue_)
+        items, unreadable = [], set()
+        for raw in body.items or ():
+            item = readable(kind, raw)
+            if isinstance(item, Unreadable):
+                unreadable.add(item.uid)
+            else:
+                items.append(item)
+        return Page(items, body.metadata.resource_version, body.metadata.continue_, frozenset(unreadable))
 
     async def list(self, kind: Kind[R], selection: Selection) -> Page[R]:
         """All pages as one, at one version; starts again when the server forgot that version meanwhile."""
         while True:
             try:
                 page = await self.page(kind, selection)
-                items = list(page.items)
+                items, unreadable = list(page.items), page.unreadable
                 while page.token:
                     page = await self.page(kind, selection, page.token)
                     items += page.items
-                return Page(items, page.version, "")
+                    unreadable |= page.unreadable
+                return Page(items, page.version, "", unreadable)
             except Expired:
                 continue
 

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
-from greenroom_core.kube.client import KubeClient, Selection, WatchEvent
+from greenroom_core.kube.client import KubeClient, Selection, Unreadable, WatchEvent, readable
 from greenroom_core.kube.errors import Expired, KubeError
 from greenroom_core.kube.kinds import Kind, Loose, R, kind
 from greenroom_core.kube.store import Store
@@ -78,7 +78,8 @@ class Feed(Generic[R]):
             self.learn(item)
         version = int(page.version or "0")
         for item in self.store.missing_from(page.items, version):
-            self._drop(item, version)
+            if item.metadata.uid not in page.unreadable:
+                self._drop(item, version)
         self._version = page.version
         self.synced.set()
 
@@ -108,7 +109,10 @@ class Feed(Generic[R]):
         if event.type == "BOOKMARK":
             self._version = _bookmarks.decoder.decode(event.object).metadata.resource_version
             return
-        item = self._kind.decoder.decode(event.object)
+        item = readable(self._kind, event.object)
+        if isinstance(item, Unreadable):
+            self._version = item.version
+            return
         if event.type == "DELETED":
             self._drop(item, item.metadata.version)
         else:
