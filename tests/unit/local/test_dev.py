@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from typing import TYPE_CHECKING
 
 import dev
@@ -110,3 +113,22 @@ def test_every_command_is_in_the_makefile() -> None:
     for command in ("demo", "up", "test", "check", "bench", "generate"):
         done = subprocess.run(["make", "-n", "-C", root, command], capture_output=True, text=True, check=True)
         assert f"dev.py {command}" in done.stdout
+
+
+def test_everything_that_is_installed_is_pinned_and_from_no_address() -> None:
+    pins = (dev.ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", pin) for pin in pins)
+    pinned = {normal(pin.partition("==")[0]) for pin in pins}
+    project = tomllib.loads((dev.ROOT / "pyproject.toml").read_text())
+    wanted = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *itertools.chain(*project["project"]["optional-dependencies"].values()),
+        *itertools.chain(*project["dependency-groups"].values()),
+    ]
+    names = {normal(re.split(r"[^A-Za-z0-9._-]", requirement)[0]) for requirement in wanted}
+    assert names - {"greenroom"} <= pinned
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
