@@ -157,7 +157,7 @@ class Stack:
             return await self.recorder.until(looked_at, seconds, f"session {name}")
         except AssertionError as error:
             steps = [f"{e.at:.3f} {e.type} {dict(events.status(e.body))}" for e in self.recorder.history(name)]
-            raise AssertionError("\n    ".join([str(error), *steps])) from None
+            raise AssertionError("\n    ".join([str(error), *steps[-30:]])) from None
 
     async def until_phase(self, name: str, phase: str, seconds: float = 20.0) -> Any:
         return await self.until(name, lambda body: events.phase(body) == phase, seconds)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from greenroom_core.model.meta import ConditionStatus, find
+from greenroom_core.model.reasons import WaitReason
 from greenroom_core.model.session import SCHEDULED
 from greenroom_operator.cluster.writer import Writer, purpose
 from greenroom_operator.planning.cycle import plan
@@ -34,6 +35,7 @@ from greenroom_operator.planning.values import (
 )
 from greenroom_operator.state.deadlines import Deadlines
 from greenroom_operator.state.ledger import Ledger
+from greenroom_operator.state.rests import Rests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +82,7 @@ class Scheduler:
         self._examining: set[str] = set()
         self._lost: set[str] = set()
         self._deadlines = Deadlines()
+        self._rests = Rests()
         self._wake = asyncio.Event()
         self._wake_alarm = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
@@ -100,6 +103,8 @@ class Scheduler:
             if change.old is not None:
                 self._session_missing(change.old)
             return
+        if change.old is not None and change.old.bound and _given_back(session):
+            self._rest(change.old)
         self._observe(session)
         self._look_at(session.metadata.uid)
 
@@ -156,6 +161,12 @@ class Scheduler:
         self._waiting.get(key, {}).pop(uid, None)
         self._touch(key)
 
+    def _rest(self, returned: AgentSession) -> None:
+        """The pod that gave it back is left alone for a while."""
+        pod_uid = returned.status.pod_uid or ""
+        until = self._rests.returned(pod_uid, runtime_key(returned), self._clock.wall())
+        self._deadlines.set(pod_uid, until)
+
     def _look_at(self, uid: str) -> None:
         self._due.add(uid)
         self._wake.set()
@@ -183,7 +194,7 @@ class Scheduler:
     def _snapshot(self) -> Snapshot:
         now = self._clock.wall()
         due, self._due = self._due | set(self._deadlines.due(now)), set()
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched | self._rests.ended(now), set()
         known = (self._sessions.store.get(uid) for uid in due if uid not in self._under_way)
         return Snapshot(
             now=now,
@@ -197,6 +208,7 @@ class Scheduler:
                 key: [s for uid, s in self._waiting.get(key, {}).items() if uid not in self._under_way]
                 for key in touched
             },
+            resting=self._rests.resting(now),
         )
 
     def _assume(self, action: Action) -> None:
@@ -296,3 +308,8 @@ class Scheduler:
             self._wake.set()
             # The cycle takes out what is due before the next pause is worked out.
             await self._wake_alarm.wait()
+
+
+def _given_back(session: AgentSession) -> bool:
+    shown = find(session.status.conditions, SCHEDULED)
+    return not session.bound and shown is not None and shown.reason == WaitReason.RETURNED.value

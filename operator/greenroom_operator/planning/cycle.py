@@ -69,8 +69,13 @@ class _Cycle:
         candidates = [s for s in waiting if s.metadata.uid not in self._acted and not _unwanted(s)]
         admitted = self._admit(fleet, candidates)
         admitted.sort(key=lambda session: turn(session, lifecycle.waiting_since(session)))
-        pods = [pod for pod in self._snapshot.pods.values() if pod_runtime_key(pod) == key]
-        rooms = Rooms(fleet, pods, self._snapshot.tally)
+        snapshot = self._snapshot
+        pods = [
+            pod
+            for pod in snapshot.pods.values()
+            if pod_runtime_key(pod) == key and pod.metadata.uid not in snapshot.resting
+        ]
+        rooms = Rooms(fleet, pods, snapshot.tally)
         for session in admitted:
             pod = rooms.take(session)
             if pod is not None:

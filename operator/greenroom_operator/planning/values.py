@@ -62,7 +62,8 @@ class Snapshot:
     """The world as one cycle sees it. Sessions with a write under way are in neither sequence.
 
     `due` are the sessions to look at now; `waiting` those without a pod, by runtime, only for runtimes where
-    something has changed; `lost` the uids of pods that a read has shown to be gone.
+    something has changed; `lost` the uids of pods that a read has shown to be gone; `resting` those of pods that have
+    given a session back a moment ago.
     """
 
     now: datetime
@@ -73,6 +74,7 @@ class Snapshot:
     tally: Tally
     due: Sequence[AgentSession]
     waiting: Mapping[RuntimeKey, Sequence[AgentSession]]
+    resting: Container[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
