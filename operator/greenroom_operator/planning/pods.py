@@ -68,6 +68,8 @@ def _pod_spec(fleet: Fleet) -> Body:
         raise ValueError("spec.template.spec.containers is empty: name the container that runs the agent file")
     first, *others = template_spec["containers"]
     return {
+        # A Service named greenroom would otherwise set GREENROOM_PORT=tcp://… in every pod beside it.
+        "enableServiceLinks": False,
         **template_spec,
         # One pod is one process life: a dead process is a failed pod, which the operator replaces.
         "restartPolicy": "Never",

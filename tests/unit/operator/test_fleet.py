@@ -148,6 +148,7 @@ class TestPodBody:
         assert body["metadata"]["ownerReferences"][0]["uid"] == "uid-fleet"
         assert body["spec"]["restartPolicy"] == "Never"
         assert body["spec"]["terminationGracePeriodSeconds"] == 3630
+        assert body["spec"]["enableServiceLinks"] is False
         [container] = body["spec"]["containers"]
         assert {item["name"] for item in container["env"]} == {
             "GREENROOM_NAMESPACE",

@@ -5,6 +5,7 @@ Sound comes sentence by sentence. With a seed the same text gives the same sound
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent import interfaces
@@ -53,6 +54,8 @@ class TTS(interfaces.TTS, Warmable[Any]):
 
 
 def _load() -> Any:
+    # The ONNX runtime below the voice reports to its maker from the moment of its import unless this is set.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     voice = engine("hibari", "TTS").Hibari(threads=1)
     voice("Ready.")  # brings in the dictionary too, which otherwise the first sentence would pay for
     return voice
