@@ -41,8 +41,9 @@ BOUND_PATIENCE_SECONDS = 90.0
 """How long a pod may hold a session past its deadline without a word: its start timeout and the operator's
 reaction to a pod that keeps silent both fit."""
 
-_STALE_FEED_SECONDS = 90.0
-"""Bookmarks come about once a minute: a feed that is silent for longer is no ground to refuse anybody."""
+_RECENT_SECONDS = 5.0
+"""A feed that has been silent for longer may be behind: no ground to refuse anybody. Where much happens it never is
+silent, and where nothing does, asking the operator costs little."""
 
 _RECHECK_SECONDS = 0.5
 _CLEAN_UP_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -149,7 +150,7 @@ class Start:
         return self._none_started()
 
     def _limit_met(self, runtime: AgentRuntime) -> LimitReached | None:
-        if self._view.sessions.silence_seconds > _STALE_FEED_SECONDS:
+        if self._view.sessions.silence_seconds > _RECENT_SECONDS:
             return None
         limit = self._view.tally.limit_met(runtime, self._request.call_id)
         return LimitReached(limit) if limit is not None else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from greenroom_api.cluster.tally import Tally
 from greenroom_api.cluster.waits import Waits
 from greenroom_core.kube.client import KubeClient, Selection
-from greenroom_core.kube.errors import NotFound, Unanswered
+from greenroom_core.kube.errors import Denied, NotFound, Unanswered
 from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import RUNTIMES, SESSIONS
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 logger = logging.getLogger("greenroom.api.view")
 
 _PAUSE_SECONDS = 0.2
+_DENIED_SECONDS = 3.0
+_READ_SECONDS = 15.0
 
 
 class ClusterView:
@@ -62,7 +64,7 @@ class ClusterView:
         """The API server's own word, taken into the feed."""
         before = self.known(name)
         try:
-            session = await self.client.get(SESSIONS, self.namespace, name)
+            session = await self.answered(lambda: self.client.get(SESSIONS, self.namespace, name), _READ_SECONDS)
         except NotFound:
             if before is not None:
                 self.sessions.forget(before)
@@ -76,20 +78,25 @@ class ClusterView:
         if known is not None:
             return known
         try:
-            runtime = await self.client.get(RUNTIMES, self.namespace, name)
+            runtime = await self.answered(lambda: self.client.get(RUNTIMES, self.namespace, name), _READ_SECONDS)
         except NotFound:
             return None
         self.runtimes.learn(runtime)
         return runtime
 
     async def answered(self, send: Callable[[], Awaitable[T]], within_seconds: float) -> T:
-        """Repeats an unanswered write, unchanged, until it is answered; raises Unanswered when time is up."""
+        """Repeats, unchanged, what was not answered, until time is up; then raises Unanswered.
+
+        What was denied is repeated, too, for a moment: an API server that has just started denies everything.
+        """
         give_up = self.clock.boot() + within_seconds
         level = logging.WARNING
         while True:
             try:
                 return await send()
-            except Unanswered as problem:
+            except (Unanswered, Denied) as problem:
+                if isinstance(problem, Denied):
+                    give_up = min(give_up, self.clock.boot() + _DENIED_SECONDS)
                 if self.clock.boot() + _PAUSE_SECONDS >= give_up:
                     raise
                 logger.log(level, "%s; sending it again until it is answered", problem)

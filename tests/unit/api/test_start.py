@@ -288,9 +288,22 @@ async def test_what_the_server_refuses_is_422_in_its_words() -> None:
 @virtual
 async def test_a_denied_create_is_503_and_not_the_clients_fault() -> None:
     async with rig() as api:
-        api.faults.add(creates, answer=refusal(403, "Forbidden", "exceeded quota"))
+        api.faults.add(creates, times=10_000, answer=refusal(403, "Forbidden", "exceeded quota"))
+        begun = api.clock.boot()
         answer = await api.post("room")
+        assert api.clock.boot() - begun < 5
         assert (answer.status_code, answer.json()) == (503, {"detail": "The cluster does not answer; try again"})
+
+
+@virtual
+async def test_a_server_that_has_just_started_denies_for_a_moment_and_is_asked_again() -> None:
+    async with rig() as api:
+        for _ in range(3):
+            api.faults.add(creates, drop_reply=True)
+            api.faults.add(creates, answer=refusal(403, "Forbidden"))
+        api.faults.add(reads, answer=refusal(403, "Forbidden"))
+        await api.started("room")
+        assert len(api.objects()) == 1
 
 
 @virtual
