@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import field
 
-from greenroom_core.kube.errors import Conflict, Invalid, KubeError, NotFound
+from greenroom_core.kube.errors import KubeError, NotFound
 from greenroom_core.kube.kinds import Kind, kind
 from greenroom_core.model.meta import Resource
 from greenroom_local.children import ChildProcess, Command
 from greenroom_local.node.environment import Reference, command_of, environment_of, references
 from greenroom_local.node.identity import Identity
-from greenroom_local.node.pod import PODS, CannotStart, LocalPod
+from greenroom_local.node.pod import CannotStart, LocalPod
 from greenroom_local.node.probes import Probe, Prober
+from greenroom_local.node.record import PodRecord
 from greenroom_local.node.status import Facts, status_of
 from greenroom_local.ports import LOOPBACK, free_ports
 
@@ -64,12 +65,11 @@ class PodLife:
         self._facts = Facts(seen_at=self._clock.wall())
         self._child: ChildProcess | None = None
         self._identity = Identity(house.client, pod, house.folder / pod.metadata.uid, house.ca_file)
-        self._gone = False
+        self._record = PodRecord(house.client, pod.metadata)
         self._grace_seconds: float | None = None
         self._kill_at = float("inf")
         self._changed = asyncio.Event()
         self._ending = asyncio.Event()
-        self._written: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -93,7 +93,7 @@ class PodLife:
 
     def removed(self) -> None:
         """The object is certainly gone: the process has to end, and there is no status to write any more."""
-        self._gone = True
+        self._record.gone = True
         self._end_within(self._pod.grace_seconds)
         self._changed.set()
 
@@ -113,7 +113,7 @@ class PodLife:
             elif not self._ending.is_set():
                 await self._live()
             await self._ending.wait()
-            await self._delete()
+            await self._record.delete()
         finally:
             self._identity.remove()
 
@@ -259,40 +259,10 @@ class PodLife:
         self._on_news()
 
     async def _write_status(self) -> None:
-        """Until it is written, or the object is gone; always the newest state."""
-        while not self._gone:
-            status = status_of(self._pod, self._facts, LOOPBACK)
-            if status == self._written:
-                return
-            meta = self._pod.metadata
-            operations: list[dict[str, Any]] = [
-                {"op": "test", "path": "/metadata/uid", "value": meta.uid},
-                {"op": "add", "path": "/status", "value": status},
-            ]
-            try:
-                await self._house.client.json_patch(PODS, meta.namespace, meta.name, operations, subresource="status")
-                self._written = status
-            except (NotFound, Invalid) as refused:
-                # Gone, or a namesake stands there; Invalid with causes is a mistake of ours.
-                if isinstance(refused, Invalid) and refused.causes:
-                    raise
-                self.removed()
-            except KubeError as error:
-                logger.warning("pod %s: status not written: %s; trying again", meta.key, error)
-                await self._clock.sleep(_RETRY_SECONDS)
-
-    async def _delete(self) -> None:
-        """The kubelet's last word: no process is left, so the object may go."""
-        meta = self._pod.metadata
-        while not self._gone:
-            try:
-                await self._house.client.delete(PODS, meta.namespace, meta.name, uid=meta.uid, grace_period_seconds=0)
-                return
-            except (NotFound, Conflict):
-                return
-            except KubeError as error:
-                logger.warning("pod %s: not deleted: %s; trying again", meta.key, error)
-            await self._clock.sleep(_RETRY_SECONDS)
+        known_gone = self._record.gone
+        await self._record.write_status(lambda: status_of(self._pod, self._facts, LOOPBACK))
+        if self._record.gone and not known_gone:
+            self.removed()
 
 
 async def _beside(work: Coroutine[Any, Any, None], watchers: list[Coroutine[Any, Any, None]]) -> None:

@@ -280,6 +280,20 @@ async def test_process_ends_when_its_object_was_removed_by_force(pods: Pods) -> 
             await asyncio.sleep(0.05)
 
 
+async def test_process_has_its_grace_when_its_object_is_found_gone(pods: Pods) -> None:
+    await pods.run(STUBBORN, spec={"terminationGracePeriodSeconds": 2})
+    await pods.until_printed("deaf")
+    process = pods.node.pid("one")
+    clock = asyncio.get_running_loop().time
+    before = clock()
+    # As after a partition in which somebody else removed the object: no deletion was ever seen.
+    pods.node._life("one").removed()
+    async with asyncio.timeout(10):
+        await pods.node.until("one", lambda facts: facts is None)
+    assert clock() - before > 1.9
+    assert not alive(process)
+
+
 async def test_command_that_cannot_run_fails_the_pod(pods: Pods) -> None:
     await pods.run("", command=["/no/such/program"])
     pod = await pods.until(phase("Failed"))
