@@ -86,7 +86,11 @@ def _launcher_container(fleet: Fleet, container: Body) -> Body:
         ports.append({"name": names.PORT_NAME, "containerPort": names.DEFAULT_PORT})
     return {
         "readinessProbe": _probe("/ready", period_seconds=2, failures=2),
-        "livenessProbe": _probe("/health", period_seconds=10, failures=6),
+        # A process that does not answer for a minute holds no call worth a whole drain.
+        "livenessProbe": {
+            **_probe("/health", period_seconds=10, failures=6),
+            "terminationGracePeriodSeconds": GRACE_AFTER_DRAIN_SECONDS,
+        },
         **container,
         "env": [*env, *(container.get("env") or ())],
         "ports": ports,
