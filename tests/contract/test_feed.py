@@ -15,6 +15,7 @@ from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import KubeError
 from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import SESSIONS
+from greenroom_core.kube.transport import Answer
 from greenroom_core.model.names import LEAVE_CALL
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.session import AgentSession
@@ -334,3 +335,36 @@ async def test_every_reply_lost_now_and_then_leaves_a_feed_that_converges(door: 
         wanted = {body["metadata"]["name"] for body in door.fake.objects("agentsessions")}
         assert 0 < len(wanted) < 20
         await observed.has(*wanted)
+
+
+@on_fake
+async def test_server_that_ends_every_watch_at_once_is_not_asked_in_a_tight_loop(door: Door) -> None:
+    script = door.script()
+    script.add(watches, 100_000, answer=Answer(200, b""))
+    async with observing(door) as observed:
+        await door.clock.sleep(60)
+        assert len(door.transport.watches_seen) < 120
+        script.clear()
+        await door.create("a")
+        await observed.has("a")
+
+
+@on_fake
+async def test_server_that_forgets_every_version_at_once_is_not_listed_in_a_tight_loop(door: Door) -> None:
+    script = door.script()
+    await door.create("a")
+    script.add(watches, 100_000, answer=refusal(410, "Expired"))
+    async with observing(door) as observed:
+        await door.clock.sleep(60)
+        assert len(door.transport.seen) < 240
+        assert observed.left == []
+        script.clear()
+        await door.create("b")
+        await observed.has("a", "b")
+
+
+@on_fake
+async def test_watch_that_lived_and_ended_in_good_order_is_asked_for_again_at_once(door: Door) -> None:
+    async with observing(door, watch_seconds=30):
+        await door.clock.sleep(95)
+        assert len(door.transport.watches_seen) == 4

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.core.feed")
 
+_LIVED_SECONDS = 1.0
+
 _bookmarks: Kind[Loose] = kind("", "bookmarks", Loose)
 
 
@@ -52,10 +54,13 @@ class Feed(Generic[R]):
         self._on_change = on_change
         self._version = ""
         self._failures = 0
+        self._expired = False
+        self._opened_at: float | None = None
 
     @property
     def silence_seconds(self) -> float:
-        """Since the server last said anything on this feed; bookmarks come about once a minute."""
+        """Since the server last said anything on this feed; bookmarks come about once a minute, where anything
+        happens to the kind."""
         return self._client.world.clock.boot() - self.heard_at
 
     def learn(self, item: R) -> None:
@@ -86,21 +91,41 @@ class Feed(Generic[R]):
     async def run(self) -> None:
         """Lists and watches until cancelled. Every outage is logged once and outlived."""
         while True:
-            try:
-                if not self._version:
-                    await self.relist()
-                await self._watch()
-            except Expired:
-                self._version = ""
-            except KubeError as error:
-                self._failures += 1
-                level = logging.WARNING if self._failures == 1 else logging.DEBUG
-                logger.log(level, "%s: %s; trying again", self._kind.plural, error)
-                await self._client.world.clock.sleep(min(0.1 * 2 ** min(self._failures, 6), 2.0))
+            problem = await self._round()
+            if self._lived:
+                self._failures, self._expired = 0, False
+                if problem is None:
+                    continue
+            if isinstance(problem, Expired) and not self._expired:
+                self._expired = True
+                continue
+            self._failures += 1
+            level = logging.WARNING if self._failures == 1 else logging.DEBUG
+            logger.log(level, "%s: %s; trying again", self._kind.plural, problem or "the watch ended at once")
+            await self._client.world.clock.sleep(min(0.1 * 2 ** min(self._failures, 6), 2.0))
+
+    async def _round(self) -> KubeError | None:
+        """Lists where there is nothing to go on from, and watches; gives what ended it, None for good order."""
+        self._opened_at = None
+        try:
+            if not self._version:
+                await self.relist()
+            await self._watch()
+        except Expired as error:
+            self._version = ""
+            return error
+        except KubeError as error:
+            return error
+        return None
+
+    @property
+    def _lived(self) -> bool:
+        """The last watch was a real one: a server that ends each at once must not be asked in a tight loop."""
+        return self._opened_at is not None and self._client.world.clock.boot() - self._opened_at >= _LIVED_SECONDS
 
     async def _watch(self) -> None:
         async with self._client.watch(self._kind, self._selection, self._version) as events:
-            self._failures = 0
+            self._opened_at = self.heard_at = self._client.world.clock.boot()
             async for event in events:
                 self.heard_at = self._client.world.clock.boot()
                 self._take(event)

@@ -89,6 +89,11 @@ class Script(Faults):
             )
         )
 
+    def clear(self) -> None:
+        """All is well from now on."""
+        self._steps.clear()
+        self._after.clear()
+
     @property
     def used_up(self) -> bool:
         return not self._steps

@@ -165,4 +165,5 @@ class FakeTransport:
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+    if body:
+        yield body
