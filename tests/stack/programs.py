@@ -123,19 +123,25 @@ class Launchpad:
         words = ["api", "--namespace", self._namespace, "--host", LOOPBACK]
         return await self._program(f"api-{number}", API_ACCOUNT, [*words, *flags])
 
-    async def _program(self, name: str, account: str, words: Sequence[str]) -> Program:
-        (port,) = free_ports(1)
+    async def account(self, name: str, account: str) -> dict[str, str]:
+        """The environment of a process that has this service account's credentials, as a pod would get them."""
         folder = self._directory / f"{name}-account"
         folder.mkdir(parents=True)
         shutil.copyfile(self._plane.ca_file, folder / "ca.crt")
         (folder / "namespace").write_text(self._namespace)
         (folder / "token").write_text(await self._plane.token(self._namespace, account))
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._directory),
+        return {
             "KUBERNETES_SERVICE_HOST": self._plane.host,
             "KUBERNETES_SERVICE_PORT": str(self._plane.port),
             "GREENROOM_SERVICEACCOUNT_DIR": str(folder),
+        }
+
+    async def _program(self, name: str, account: str, words: Sequence[str]) -> Program:
+        (port,) = free_ports(1)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._directory),
+            **await self.account(name, account),
         }
         command = [sys.executable, "-m", "greenroom_core.cli", *words, "--port", str(port)]
         log_file = self._directory / "logs" / f"{name}.log"

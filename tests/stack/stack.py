@@ -44,7 +44,8 @@ _STOP_SECONDS = 8.0
 class Stack:
     """``async with Stack(plane, directory, ...) as stack:``: operators, APIs and pods are ready inside.
 
-    Leaving without an error runs :meth:`judge` first. `namespace` is made up when not given.
+    Leaving without an error runs :meth:`judge` first, unless `judged` has been set to False. With no operators nobody
+    makes pods, so none are waited for.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Stack:
         self.directory.mkdir(parents=True)
         self.fleets = fleets
         self.tolerance = tolerance
+        self.judged = True
         self.answers: list[KeyedAnswer] = []
         self.kubectl = Kubectl(plane, self.namespace)
         self.journal = Journal(self.directory / "journal")
@@ -91,7 +93,7 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and self.judged:
                 await self.judge()
         finally:
             await self._opened.aclose()
@@ -124,7 +126,7 @@ class Stack:
             self.rest.append(await self._opened.enter_async_context(Rest(api.url)))
         for program in (*self.operators, *self.apis):
             await program.until_ready()
-        for fleet in self.fleets:
+        for fleet in self.fleets if operators else ():
             await self.until_pods_ready(fleet.pods, fleet.name)
 
     async def apply_fleet(self, fleet: FleetPlan) -> None:

@@ -218,7 +218,7 @@ class Scheduler:
             case Admit(session=session):
                 self.ledger.admit(session)
             case Bind() | WriteStatus() | SetFinalizers() | DeleteSession():
-                if isinstance(action, Bind):
+                if isinstance(action, Bind | SetFinalizers) and action.pod is not None:
                     self.ledger.assume(action.session, action.pod.metadata.uid)
                 self._under_way.add(action.session.metadata.uid)
                 self._group.create_task(self._write(action))

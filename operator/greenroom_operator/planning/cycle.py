@@ -107,7 +107,7 @@ class _Cycle:
             # The label has to stand first; the pod's change brings the next cycle.
             self._acted.add(session.metadata.uid)
         elif names.LEAVE_CALL not in session.metadata.finalizers:
-            self._act(session, SetFinalizers(session, (*session.metadata.finalizers, names.LEAVE_CALL)))
+            self._act(session, SetFinalizers(session, (*session.metadata.finalizers, names.LEAVE_CALL), pod))
         else:
             fields = status.bind(session, pod, fleet.runtime, self._snapshot.epoch, self._snapshot.now)
             self._act(session, Bind(session, pod, fields))

@@ -104,8 +104,11 @@ class WriteStatus:
 
 @dataclass(frozen=True, slots=True)
 class SetFinalizers:
+    """`pod`: the one that is to take the session next; it keeps the slot meanwhile."""
+
     session: AgentSession
     finalizers: tuple[str, ...]
+    pod: Pod | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ class TestBind:
     def test_a_session_of_kubectl_gets_its_finalizer_first(self) -> None:
         action = only(snapshot([session(finalizer=False)], [pod()], of=fleet()))
         assert isinstance(action, SetFinalizers)
+        assert action.pod is not None, "its place is kept while the finalizer is written"
         assert action.finalizers == (names.LEAVE_CALL,)
 
     def test_an_unlabelled_pod_is_labelled_first_and_once(self) -> None:
