@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.contract.door import WAIT_SECONDS, Door, on_both, on_fake
+from tests.contract.meddling import Meddling
+from tests.fakes.apiserver import FakeTransport
 from tests.fakes.apiserver.faults import any_request, reads, refusal, watches
 
 import greenroom_core.kube.client as client_module
@@ -273,13 +275,17 @@ async def test_feed_outlives_a_server_that_stops_for_minutes(door: Door) -> None
 @on_fake
 async def test_connection_that_says_nothing_any_more_is_given_up(door: Door) -> None:
     assert door.fake is not None
-    held = door.fake.transport("held")
-    there = Door(door.clock, door.namespace, door.transport, fake=door.fake)
-    door.transport.inner = held
+    other = Door(door.clock, door.namespace, Meddling(door.fake.transport("other")), fake=door.fake)
+    held = door.transport.inner
+    assert isinstance(held, FakeTransport)
     async with observing(door) as observed:
+        await until_watching(door, 1)
         held.hold()
-        there.transport.inner = door.fake.transport("other")
-        await there.create("a")
+        await other.create("a")
+        assert len(door.transport.watches_seen) == 1
+        await door.clock.sleep(200)
+        assert len(door.transport.watches_seen) == 2
+        assert observed.names == set()
         held.release()
         await observed.has("a")
 
