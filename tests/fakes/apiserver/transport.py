@@ -50,14 +50,14 @@ class FakeTransport:
         self.faults = Faults()
         self.user = user
         self._server = server
-        self._trips: set[asyncio.Task[Answer]] = set()
-        self._watches: set[Subscription] = set()
+        self._trips: dict[asyncio.Task[Answer], None] = {}
+        self._watches: dict[Subscription, None] = {}  # in the order of opening, so that a run repeats itself
         self._connected = asyncio.Event()
         self._connected.set()
 
     async def send(self, request: Request, timeout_seconds: float) -> Answer:
         trip = asyncio.get_running_loop().create_task(self._trip(request), name=f"{request.method} {request.path}")
-        self._trips.add(trip)
+        self._trips[trip] = None
         trip.add_done_callback(self._arrived)
         try:
             async with self._server.clock.timeout(timeout_seconds):
@@ -78,13 +78,13 @@ class FakeTransport:
         except Failure as failure:
             yield Stream(failure.status, _once(failure.answer().body))
             return
-        self._watches.add(subscription)
+        self._watches[subscription] = None
         lines = self._lines(request, subscription, silence_seconds)
         try:
             yield Stream(200, lines)
         finally:
             await lines.aclose()
-            self._watches.discard(subscription)
+            self._watches.pop(subscription, None)
             self._server.unwatch(subscription)
 
     def cut_watches(self) -> None:
@@ -111,9 +111,10 @@ class FakeTransport:
 
     async def aclose(self) -> None:
         """Ends what is still travelling."""
-        for trip in self._trips:
+        trips = list(self._trips)
+        for trip in trips:
             trip.cancel()
-        await asyncio.gather(*self._trips, return_exceptions=True)
+        await asyncio.gather(*trips, return_exceptions=True)
 
     async def _trip(self, request: Request) -> Answer:
         if (answer := await self.faults.before(request)) is not None:
@@ -126,7 +127,7 @@ class FakeTransport:
         return answer
 
     def _arrived(self, trip: asyncio.Task[Answer]) -> None:
-        self._trips.discard(trip)
+        self._trips.pop(trip, None)
         if not trip.cancelled():
             trip.exception()  # looked at, since its client may have given up
 

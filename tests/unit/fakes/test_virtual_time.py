@@ -80,10 +80,14 @@ def test_run_past_its_limit_fails_and_ends_its_tasks() -> None:
 
 
 def test_thread_is_waited_for_while_virtual_time_stands_still() -> None:
+    def slow() -> str:
+        time.sleep(0.05)
+        return "done"
+
     async def work() -> tuple[str, float]:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(1):
-            done = await asyncio.to_thread(lambda: time.sleep(0.05) or "done")
+            done = await asyncio.to_thread(slow)
         return done, loop.time() - START_SECONDS
 
     assert run_virtual(work()) == ("done", 0.0)
