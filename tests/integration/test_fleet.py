@@ -1,0 +1,138 @@
+"""An AgentRuntime and its pods: scaled, broken, replaced, rolled over; and the same operator under `kopf run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from tests.invariants import events
+from tests.stack import FleetPlan, Stack
+from tests.stack.programs import OPERATOR_ACCOUNT, Program
+
+from greenroom_core.clock import SystemClock
+from greenroom_core.model import names
+from greenroom_local.children import ChildProcess, Command
+from greenroom_local.ports import LOOPBACK, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from greenroom_local.control_plane import ControlPlane
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+FLEET = FleetPlan(pods=1, slots=2)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(
+    control_plane: ControlPlane, installed_crds: None, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    async with Stack(control_plane, tmp_path_factory.mktemp("fleet"), [FLEET]) as stack:
+        yield stack
+
+
+async def runtime_status(stack: Stack, name: str, holds: Any) -> Mapping[str, Any]:
+    """The AgentRuntime's status as soon as `holds` of it and its conditions' reasons."""
+    path = f"/apis/{names.API_VERSION}/namespaces/{stack.namespace}/agentruntimes/{name}"
+    clock = SystemClock()
+    async with clock.timeout(30):
+        while True:
+            status = (await stack.plane.admin.request("GET", path)).get("status", {})
+            reasons = {c["type"]: c["reason"] for c in status.get("conditions") or ()}
+            if holds(status, reasons):
+                return dict(status)
+            await clock.sleep(0.1)
+
+
+async def test_kubectl_scales_it_and_its_status_follows(stack: Stack) -> None:
+    await stack.kubectl.ok("scale", "agentruntime/default", "--replicas=2")
+    await stack.until_pods_ready(2)
+    status = await runtime_status(stack, "default", lambda s, _: s.get("readyPods") == 2)
+    assert (status["slots"], status["freeSlots"], status["sessions"]) == (4, 4, 0)
+    await stack.kubectl.ok("scale", "agentruntime/default", "--replicas=1")
+    await stack.until_pods_ready(1)
+
+
+async def test_a_new_template_brings_new_pods_and_leaves_the_call_in_the_old_one(stack: Stack) -> None:
+    await stack.apply_fleet(FLEET)
+    [old] = await stack.until_pods_ready(1)
+    talking = (await stack.api.start("through-the-rollout")).session_id
+    await stack.apply_fleet(replace(FLEET, environment={"RELEASE": "two"}))
+    await stack.recorder.until(lambda: set(stack.open_pods()) - {old}, 30, "a pod of the new revision")
+    [new] = set(stack.open_pods()) - {old}
+    later = (await stack.api.start("after-the-rollout")).session_id
+    assert events.status(await stack.until_phase(later, "Running"))["podName"] == new
+    still = events.status(await stack.until_phase(talking, "Running"))
+    assert (still["podName"], still["attempt"]) == (old, 1)
+    assert still["revision"] != events.status(await stack.until_phase(later, "Running"))["revision"]
+    for call, name in (("through-the-rollout", talking), ("after-the-rollout", later)):
+        assert (await stack.api.close(call, name)).status == 202
+
+
+async def test_a_template_that_the_server_refuses_is_said_and_makes_no_pod(stack: Stack) -> None:
+    body = FleetPlan(name="broken").body(stack.journal.path)
+    body["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"name": "not a port name", "containerPort": 0}]
+    path = f"/apis/{names.API_VERSION}/namespaces/{stack.namespace}/agentruntimes"
+    await stack.plane.admin.create(path, body)
+    status = await runtime_status(stack, "broken", lambda _, r: r.get("Progressing") == "TemplateInvalid")
+    [message] = [c["message"] for c in status["conditions"] if c["type"] == "Progressing"]
+    assert "containerPort" in message
+    assert (status["pods"], stack.open_pods("broken")) == (0, [])
+
+
+async def test_pods_that_cannot_start_are_counted_and_stop_nobody_else(stack: Stack) -> None:
+    fleet = FleetPlan(name="dying", pods=1, agent=Path("/nowhere/agent.py"))
+    await stack.apply_fleet(fleet)
+    status = await runtime_status(stack, "dying", lambda _, r: r.get("Progressing") == "PodsFailing")
+    assert {c["type"]: c["status"] for c in status["conditions"]} == {"Available": "False", "Progressing": "False"}
+    answer = await stack.api.start("meanwhile")
+    assert answer.status == 201
+    await stack.api.close("meanwhile", answer.session_id)
+
+
+async def test_without_its_runtime_idle_pods_go_and_a_call_is_finished(stack: Stack) -> None:
+    await stack.apply_fleet(FleetPlan(name="leaving", pods=2, slots=1))
+    await stack.until_pods_ready(2, "leaving")
+    answer = await stack.api.start("last-call", runtime="leaving")
+    await stack.kubectl.ok("delete", "agentruntime/leaving")
+    await stack.recorder.until(lambda: len(stack.open_pods("leaving")) == 1, 30, "the idle pod gone")
+    assert events.phase(await stack.until_phase(answer.session_id, "Running")) == "Running"
+    await stack.api.close("last-call", answer.session_id)
+    await stack.until_ended(answer.session_id)
+
+
+async def test_kopf_run_is_the_same_operator(
+    control_plane: ControlPlane, installed_crds: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with Stack(control_plane, tmp_path_factory.mktemp("kopf"), [FLEET], operators=0) as stack:
+        (port,) = free_ports(1)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(stack.directory),
+            "GREENROOM_NAMESPACE": stack.namespace,
+            "GREENROOM_HOST": LOOPBACK,
+            "GREENROOM_PORT": str(port),
+            **await stack.launchpad.account("kopf-run", OPERATOR_ACCOUNT),
+        }
+        words = [str(Path(sys.executable).with_name("kopf")), "run", "--standalone"]
+        words += ["-m", "greenroom_operator.app", "--namespace", stack.namespace]
+        command = Command("kopf", words, environment, stack.directory / "logs" / "kopf.log")
+        program = Program("kopf", ChildProcess(command, SystemClock()), port)
+        program.process.start()
+        try:
+            await program.until_ready()
+            await stack.until_pods_ready(1)
+            answer = await stack.api.start("by-kopf-run")
+            assert answer.status == 201
+            await stack.api.close("by-kopf-run", answer.session_id)
+            assert (await stack.until_ended(answer.session_id))["reason"] == "CloseRequested"
+        finally:
+            exit_code = await program.process.stop(10.0)
+        assert "Traceback" not in program.log, program.log
+        assert exit_code == 0, program.log
