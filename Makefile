@@ -1,7 +1,18 @@
 # Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench).
 PYTHON ?= python3
-COMMANDS := demo up test check bench generate
+DEV := $(PYTHON) $(dir $(abspath $(lastword $(MAKEFILE_LIST))))dev.py
 
-.PHONY: $(COMMANDS)
-$(COMMANDS):
-	@$(PYTHON) $(dir $(abspath $(lastword $(MAKEFILE_LIST))))dev.py $@
+.PHONY: demo up test check bench generate
+
+demo: # one spoken session before your eyes, then the end
+	@$(DEV) demo
+up: # the same, left running
+	@$(DEV) up
+test: # every test, on a real control plane
+	@$(DEV) test
+check: # everything that judges the source
+	@$(DEV) check
+bench: # the table of figures
+	@$(DEV) bench
+generate: # crds/ and the chart's copies, from the model
+	@$(DEV) generate

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.fakes.apiserver import FakeApiServer, Script
 from tests.fakes.apiserver.faults import writes
 from tests.fakes.virtual_time import run_virtual
-from tests.unit.whole.stage import NAMESPACE, stage
+from tests.unit.whole.stage import NAMESPACE, Stage, stage
 
 from greenroom_core.kube.client import KubeClient
 from greenroom_core.kube.transport import Request
@@ -17,6 +18,9 @@ from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.world import World
 from greenroom_operator.cluster.lease import LEASES, Leadership
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 
 def replica(server: FakeApiServer, identity: str) -> tuple[Leadership, Script]:
@@ -105,54 +109,61 @@ def test_a_renewal_whose_answer_was_lost_costs_nothing() -> None:
     run_virtual(story())
 
 
-class Hold(Script):
-    """Holds back status writes of the kind wanted, as a process paused between its check and its send."""
+class Pause(Script):
+    """Stops at the first bind, as a process paused between its check and its send."""
 
     def __init__(self, clock: Any) -> None:
         super().__init__(clock)
-        self.paused = asyncio.Event()
-        self.go_on = asyncio.Event()
-        self.armed = False
+        self.begun = asyncio.Event()
+        self.over = asyncio.Event()
 
     async def before(self, request: Request) -> Any:
         is_bind = request.body is not None and b'"Scheduled"' in request.body and b"podUID" in request.body
-        if self.armed and request.method == "PATCH" and is_bind:
-            self.paused.set()
-            await self.go_on.wait()
+        if request.method == "PATCH" and is_bind:
+            self.begun.set()
+            await self.over.wait()
         return await super().before(request)
 
 
+@asynccontextmanager
+async def paused_before_binding(here: Stage, name: str) -> AsyncIterator[Callable[[], None]]:
+    """A leader that has planned to bind session `name` and stands still just before its send, cut off from all.
+
+    Gives the function that lets it go on, with what it was about to send going out first.
+    """
+    operator, task = here.start_operator("first")
+    await here.create_runtime(limits={"maxSessionsPerCall": 1}, sessionsPerPod=4)
+    await here.create_session("warm", call="warm")
+    await here.until("warm", lambda s: s.status.joined_at is not None)
+    transport: Any = operator._world.transport
+    transport.faults = pause = Pause(here.clock)
+    await here.create_session(name, call="c1")
+    await pause.begun.wait()
+    transport.hold()
+
+    def go_on() -> None:
+        transport.release()
+        pause.over.set()
+
+    yield go_on
+    task.cancel()
+
+
 def test_a_leader_paused_between_check_and_send_breaks_no_limit() -> None:
-    """It has planned to bind s1; another takes over, is given s2 of the same call; then the old write goes out."""
+    """Another takes over, s1 is closed, s2 of the same call runs; then the old write goes out."""
 
     async def story() -> None:
-        async with stage() as here:
-            operator, task = here.start_operator("first")
-            await here.create_runtime(limits={"maxSessionsPerCall": 1}, sessionsPerPod=4)
-            await here.create_session("warm", call="warm")
-            await here.until("warm", lambda s: s.status.joined_at is not None)
-
-            hold = Hold(here.clock)
-            hold.armed = True
-            transport = operator._world.transport
-            transport.faults = hold  # type: ignore[attr-defined]
-            await here.create_session("s1", call="c1")
-            await hold.paused.wait()
-            transport.hold()  # type: ignore[attr-defined]
-
+        async with stage() as here, paused_before_binding(here, "s1") as go_on:
             here.start_operator("second")
             await here.close("s1")
             await here.until("s1", lambda s: s.ended)
             await here.create_session("s2", call="c1")
             await here.until("s2", lambda s: s.status.joined_at is not None)
-
-            transport.release()  # type: ignore[attr-defined]
-            hold.go_on.set()
+            go_on()
             await here.clock.sleep(30)
             s1, s2 = await here.get("s1"), await here.get("s2")
             assert (s1.status.phase, s1.status.reason) == (Phase.CLOSED, EndReason.CLOSE_REQUESTED)
             assert s2.status.phase is Phase.RUNNING
-            task.cancel()
 
     run_virtual(story())
 
@@ -161,30 +172,17 @@ def test_the_fence_makes_an_old_leaders_bind_fail() -> None:
     """Nobody but the fence touches s1: without it the old write would carry the version that still stands."""
 
     async def story() -> None:
-        async with stage() as here:
-            operator, task = here.start_operator("first")
-            await here.create_runtime(limits={"maxSessionsPerCall": 1}, sessionsPerPod=4)
-            await here.create_session("warm", call="warm")
-            await here.until("warm", lambda s: s.status.joined_at is not None)
-
-            hold = Hold(here.clock)
-            hold.armed = True
-            transport = operator._world.transport
-            transport.faults = hold  # type: ignore[attr-defined]
-            created = await here.create_session("s1", call="c1")
-            await hold.paused.wait()
-            transport.hold()  # type: ignore[attr-defined]
+        async with stage() as here, paused_before_binding(here, "s1") as go_on:
+            planned_from = (await here.get("s1")).metadata.version
             second, _ = here.start_operator("second")
             await here.when(lambda: second.leading)
             fenced = await here.get("s1")
             assert fenced.status.epoch == 2
-            assert fenced.metadata.version > created.metadata.version
-            transport.release()  # type: ignore[attr-defined]
-            hold.go_on.set()
+            assert fenced.metadata.version > planned_from
+            go_on()
             bound = await here.until("s1", lambda s: s.status.joined_at is not None)
             assert (bound.status.epoch, bound.status.attempt) == (2, 1)
             await here.clock.sleep(30)
             assert (await here.get("s1")).status.attempt == 1
-            task.cancel()
 
     run_virtual(story())
