@@ -14,8 +14,9 @@ import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
+from tests.stack.programs import install_accounts
 
-from greenroom_core.model import names
+from greenroom_core.model import names, roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from greenroom_local.control_plane import ControlPlane
 
+_ACCOUNT = "floor"
 _AT = "2026-01-01T00:00:00.000000Z"
 
 
@@ -31,7 +33,8 @@ def _condition(type_: str, reason: str, message: str = "") -> dict[str, str]:
 
 
 class Floor:
-    """A namespace that no program looks at."""
+    """A namespace that no program looks at. The client has a service account's token and Role, as programs have: an
+    administrator's requests pass by authorization and queueing."""
 
     def __init__(self, plane: ControlPlane, namespace: str) -> None:
         self._plane = plane
@@ -40,9 +43,12 @@ class Floor:
 
     async def __aenter__(self) -> Self:
         await self._plane.ensure_namespace(self._namespace)
+        await install_accounts(self._plane, self._namespace, {_ACCOUNT: (*roles.API, *roles.RUNTIME)})
         tls = ssl.create_default_context(cafile=str(self._plane.files.ca))
-        tls.load_cert_chain(self._plane.files.admin, self._plane.files.admin_key)
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64, ssl=tls))
+        token = await self._plane.token(self._namespace, _ACCOUNT)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64, ssl=tls), headers={"Authorization": f"Bearer {token}"}
+        )
         return self
 
     async def __aexit__(

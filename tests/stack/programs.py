@@ -18,7 +18,7 @@ from greenroom_local.children import ChildProcess, Command
 from greenroom_local.ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from greenroom_local.control_plane import ControlPlane
@@ -33,11 +33,13 @@ RULES = {
 _READY_SECONDS = 30.0
 
 
-async def install_accounts(plane: ControlPlane, namespace: str) -> None:
-    """Each program's account with exactly its Role; returns when the API server has taken them in."""
+async def install_accounts(
+    plane: ControlPlane, namespace: str, accounts: Mapping[str, Sequence[roles.Rule]] = RULES
+) -> None:
+    """Each account with exactly its Role; returns when the API server has taken them in."""
     core = f"/api/v1/namespaces/{namespace}"
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-    for account, rules in RULES.items():
+    for account, rules in accounts.items():
         meta = {"name": account}
         await plane.admin.create(f"{core}/serviceaccounts", {"metadata": meta})
         await plane.admin.create(f"{rbac}/roles", {"metadata": meta, "rules": list(rules)})
@@ -46,7 +48,7 @@ async def install_accounts(plane: ControlPlane, namespace: str) -> None:
         await plane.admin.create(
             f"{rbac}/rolebindings", {"metadata": meta, "subjects": [subject], "roleRef": reference}
         )
-    for account, rules in RULES.items():
+    for account, rules in accounts.items():
         await _until_allowed(plane, namespace, account, rules[-1])
 
 
