@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How long a session may wait beside a free slot: without any bind in its runtime, and at all."""
+    """How long a session may wait beside a free slot: without any bind in its runtime, and at all; and how old the
+    state may be that a decision rests on when it is seen."""
 
     quiet_seconds: float = 3.0
     longest_seconds: float = 20.0
+    decision_seconds: float = 5.0
 
 
 CALM = Tolerance()
@@ -52,7 +54,7 @@ def check(
         NoIdleWait(tolerance.quiet_seconds, tolerance.longest_seconds),
         Steps(),
         NoBindAfterClose(),
-        Limits(),
+        Limits(tolerance.decision_seconds),
         Ends(),
     )
     found: list[tuple[str, str, str]] = []

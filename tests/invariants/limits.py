@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from tests.invariants.replay import State, Step
 
-_CHANGE_TAKES_SECONDS = 5.0
-"""So long both the old and the new value of a limit may be in the operator's mind."""
-
 _LIMITS = {
     "maxConcurrentSessions": EndReason.MAX_CONCURRENT_SESSIONS,
     "maxSessionsPerCall": EndReason.MAX_SESSIONS_PER_CALL,
@@ -27,11 +24,16 @@ _Scope = tuple[str, ...]
 
 
 class Limits:
-    """A session counts from the operator's first decision that can be seen: bound, or told why it waits."""
+    """A session counts from the operator's first decision that can be seen: bound, or told why it waits.
+
+    A decision may rest on what was true up to `decision_seconds` ago: for so long both the old and the new value of a
+    limit, and every count that there was, may be in the operator's mind.
+    """
 
     name = "I3 limits"
 
-    def __init__(self) -> None:
+    def __init__(self, decision_seconds: float) -> None:
+        self._decision_seconds = decision_seconds
         self._values: dict[tuple[str, str], deque[tuple[float, int | None]]] = defaultdict(deque)
         self._counting: dict[_Scope, set[str]] = defaultdict(set)
         self._living: dict[_Scope, set[str]] = defaultdict(set)
@@ -61,7 +63,7 @@ class Limits:
     def _recent(self, runtime: str, limit: str, at: float) -> list[int | None]:
         """Every value that the limit may have for the operator now."""
         known = self._values[(runtime, limit)]
-        while len(known) > 1 and known[1][0] < at - _CHANGE_TAKES_SECONDS:
+        while len(known) > 1 and known[1][0] < at - self._decision_seconds:
             known.popleft()
         return [value for _, value in known] or [None]
 
@@ -88,7 +90,7 @@ class Limits:
         else:
             living.add(uid)
         most.append((state.at, len(living)))
-        while len(most) > 1 and most[0][0] < state.at - _CHANGE_TAKES_SECONDS:
+        while len(most) > 1 and most[0][0] < state.at - self._decision_seconds:
             most.popleft()
 
     def _refusal(self, uid: str, limit: str, scope: _Scope, step: Step, state: State) -> Iterator[tuple[str, str]]:

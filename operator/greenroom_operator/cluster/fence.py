@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from greenroom_core.kube.errors import Conflict, Denied, NotFound, Unanswered
+from greenroom_core.kube.errors import Conflict, KubeError, NotFound, Withheld
 from greenroom_core.kube.kinds import SESSIONS
 from greenroom_core.kube.patches import versioned_status
 
@@ -43,21 +43,26 @@ async def _touch(client: KubeClient, feed: Feed[AgentSession], session: AgentSes
     meta = session.metadata
     while _exposed(session, epoch):
         try:
-            patch = versioned_status(session.metadata.resource_version, {"epoch": epoch})
-            session = await client.merge_patch(SESSIONS, meta.namespace, meta.name, patch, subresource="status")
+            session = await _touched_or_read(client, session, epoch)
         except NotFound:
             feed.forget(session)
             return
-        except Conflict:
-            try:
-                session = await client.get(SESSIONS, meta.namespace, meta.name)
-            except NotFound:
-                feed.forget(session)
-                return
-        except (Unanswered, Denied):
+        except Withheld:
+            raise
+        except KubeError as error:
+            logger.debug("session %s not fenced yet: %s", meta.key, error)
             await client.world.clock.sleep(_AGAIN_SECONDS)
             continue
         if session.metadata.uid != meta.uid:
             # The name came back as another session, made after the lease changed hands: nobody planned on it.
             return
         feed.learn(session)
+
+
+async def _touched_or_read(client: KubeClient, session: AgentSession, epoch: int) -> AgentSession:
+    meta = session.metadata
+    try:
+        patch = versioned_status(meta.resource_version, {"epoch": epoch})
+        return await client.merge_patch(SESSIONS, meta.namespace, meta.name, patch, subresource="status")
+    except Conflict:
+        return await client.get(SESSIONS, meta.namespace, meta.name)

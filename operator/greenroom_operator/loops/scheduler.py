@@ -100,8 +100,9 @@ class Scheduler:
     def on_session(self, change: Change[AgentSession]) -> None:
         session = change.new
         if session is None:
+            # This feed has no selector and lists by quorum: what it misses has been deleted, and stays so.
             if change.old is not None:
-                self._session_missing(change.old)
+                self._discard(change.old)
             return
         if change.old is not None and change.old.bound and _given_back(session):
             self._rest(change.old)
@@ -131,8 +132,7 @@ class Scheduler:
         """Bound sessions first, then those that have been shown as waiting: both were admitted before."""
         for session in self._sessions.store:
             self._observe(session)
-            shown = find(session.status.conditions, SCHEDULED)
-            if shown is not None and shown.status is ConditionStatus.FALSE and not session.ended:
+            if _was_admitted(session):
                 self.ledger.admit(session)
             self._look_at(session.metadata.uid)
 
@@ -146,13 +146,6 @@ class Scheduler:
             queue[uid] = session
         if not session.bound:
             self._touch(key)
-
-    def _session_missing(self, old: AgentSession) -> None:
-        if old.ended or old.metadata.uid in self._under_way or self._group is None:
-            self._discard(old)
-        else:
-            self._under_way.add(old.metadata.uid)
-            self._group.create_task(self._examine_session(old))
 
     def _discard(self, session: AgentSession) -> None:
         uid, key = session.metadata.uid, runtime_key(session)
@@ -242,19 +235,14 @@ class Scheduler:
             self._metrics.bound(self._clock.wall(), session)
         self._settle(session, after)
 
-    async def _examine_session(self, session: AgentSession) -> None:
-        self._settle(session, await self._writer.read_session(session))
-
     def _settle(self, before: AgentSession, after: AgentSession | None) -> None:
         """The answer goes into the store, and what was assumed gives way to what is known."""
         uid = before.metadata.uid
+        self._under_way.discard(uid)
         if after is None:
-            # Still under way: the feed's change is then not taken for a mere absence.
             self._sessions.forget(before)
-            self._under_way.discard(uid)
             self._discard(before)
             return
-        self._under_way.discard(uid)
         self._sessions.learn(after)
         newest = self._sessions.store.get(uid) or after
         self.ledger.settle(newest)
@@ -308,6 +296,13 @@ class Scheduler:
             self._wake.set()
             # The cycle takes out what is due before the next pause is worked out.
             await self._wake_alarm.wait()
+
+
+def _was_admitted(session: AgentSession) -> bool:
+    """It has been shown as waiting for a slot; one that waits for its AgentRuntime has not been decided on."""
+    shown = find(session.status.conditions, SCHEDULED)
+    waits = shown is not None and shown.status is ConditionStatus.FALSE and not session.ended
+    return waits and shown is not None and shown.reason != WaitReason.RUNTIME_NOT_FOUND.value
 
 
 def _given_back(session: AgentSession) -> bool:

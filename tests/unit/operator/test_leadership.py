@@ -8,19 +8,25 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.apiserver import FakeApiServer, Script
-from tests.fakes.apiserver.faults import writes
+from tests.fakes.apiserver.faults import reads, refusal, writes
 from tests.fakes.virtual_time import run_virtual
 from tests.unit.whole.stage import NAMESPACE, Stage, stage
 
-from greenroom_core.kube.client import KubeClient
+from greenroom_core.kube.client import KubeClient, Selection
+from greenroom_core.kube.feed import Feed
+from greenroom_core.kube.kinds import SESSIONS
 from greenroom_core.kube.transport import Request
+from greenroom_core.model import names
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.world import World
+from greenroom_operator.cluster.fence import fence
 from greenroom_operator.cluster.lease import LEASES, Leadership
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from greenroom_core.model.session import AgentSession
 
 
 def replica(server: FakeApiServer, identity: str) -> tuple[Leadership, Script]:
@@ -105,6 +111,28 @@ def test_a_renewal_whose_answer_was_lost_costs_nothing() -> None:
         assert not keeping.done()
         assert await holder(server) == ("first", 1)
         keeping.cancel()
+
+    run_virtual(story())
+
+
+def test_the_fence_goes_on_until_every_session_has_been_touched() -> None:
+    async def story() -> None:
+        server = FakeApiServer()
+        transport = server.transport("leader")
+        transport.faults = script = Script(server.clock)
+        client = KubeClient(World(server.clock, Random(1), transport))
+        feed: Feed[AgentSession] = Feed(client, SESSIONS, Selection(NAMESPACE), lambda _: None)
+        for number in range(3):
+            meta = {"apiVersion": names.API_VERSION, "kind": "AgentSession", "metadata": {"name": f"s{number}"}}
+            await client.create(SESSIONS, NAMESPACE, {**meta, "spec": {"callId": "c"}})
+        await feed.relist()
+        script.add(writes, answer=refusal(409, "Conflict"))
+        script.add(reads, answer=refusal(403, "Forbidden"))
+        script.add(writes, drop_reply=True)
+        script.add(writes, answer=refusal(403, "Forbidden"))
+        assert await fence(client, feed, 7) == 3
+        assert [body["status"]["epoch"] for body in server.objects("agentsessions")] == [7, 7, 7]
+        assert {session.status.epoch for session in feed.store} == {7}
 
     run_virtual(story())
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.apiserver import FakeApiServer, FakeTransport, Faults
 from tests.unit.runtime.agents import AgentFile
 
 from greenroom.launcher import AgentLauncher
@@ -45,16 +45,23 @@ class Stage:
         self.server = FakeApiServer()
         self.clock = self.server.clock
         self.agents = AgentFile(self.clock)
-        self.client = KubeClient(self.world("test"))
+        # The test and the node have the patience for any outage that a test makes.
+        self.client = KubeClient(self.world("test", node=True), deadline_seconds=600)
         self.pods: dict[str, RuntimePod] = {}
+        self.pod_faults: Faults | None = None
+        self.transports: list[FakeTransport] = []
         self._seeds = Random(11)
         self._tasks: list[asyncio.Task[Any]] = []
-        self._node = KubeClient(self.world("node"))
+        self._node = KubeClient(self.world("node", node=True), deadline_seconds=600)
         self._pods: Feed[Pod] = Feed(self._node, PODS, Selection(NAMESPACE), self._pod_changed)
         self._lives: dict[str, asyncio.Task[None]] = {}
 
-    def world(self, user: str) -> World:
-        return World(self.clock, Random(len(user)), self.server.transport(user))
+    def world(self, user: str, *, node: bool = False) -> World:
+        """A program's surroundings; `transports` holds those of all programs but the node and the test."""
+        transport = self.server.transport(user)
+        if not node:
+            self.transports.append(transport)
+        return World(self.clock, Random(user), transport)
 
     def start(self, work: Any, name: str) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name=name)
@@ -179,7 +186,10 @@ class Stage:
         settings = RuntimeSettings(
             namespace=NAMESPACE, pod_name=meta.name, pod_uid=meta.uid, slots=pod.slots, drain_timeout_seconds=60.0
         )
-        runtime = RuntimePod(self.world(meta.name), launcher, settings)
+        world = self.world(meta.name)
+        if self.pod_faults is not None:
+            self.transports[-1].faults = self.pod_faults
+        runtime = RuntimePod(world, launcher, settings)
         self.pods[meta.name] = runtime
         life = asyncio.create_task(runtime.run())
         try:
