@@ -66,9 +66,7 @@ def check(
     return violations + [Violation("I7 keys", name, text, ()) for name, text in differing(answers)]
 
 
-def assert_holds(
-    recording: Sequence[Event], tolerance: Tolerance = CALM, answers: Iterable[KeyedAnswer] = ()
-) -> None:
+def assert_holds(recording: Sequence[Event], tolerance: Tolerance = CALM, answers: Iterable[KeyedAnswer] = ()) -> None:
     """Raises AssertionError with every violation; also when nothing was recorded, since that shows nothing."""
     assert any(event.kind is Kind.SESSION for event in recording), "no session was recorded: nothing has been checked"
     violations = check(recording, tolerance, answers)
