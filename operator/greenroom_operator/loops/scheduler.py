@@ -231,6 +231,8 @@ class Scheduler:
         begun = self._clock.boot()
         after = await self._writer.session(write)
         self._metrics.wrote(purpose(write), self._clock.boot() - begun)
+        if isinstance(write, WriteStatus):
+            _tell(write)
         if isinstance(write, Bind) and after is not None and after.status.pod_uid == write.pod.metadata.uid:
             self._metrics.bound(self._clock.wall(), session)
         self._settle(session, after)
@@ -296,6 +298,15 @@ class Scheduler:
             self._wake.set()
             # The cycle takes out what is due before the next pause is worked out.
             await self._wake_alarm.wait()
+
+
+def _tell(write: WriteStatus) -> None:
+    """What the operator decided against a session, or makes it wait for, stands in the log as in the status."""
+    shown = find(write.fields["conditions"], SCHEDULED)
+    reason, message = write.fields.get("reason"), write.fields.get("message")
+    if reason is None and shown is not None:
+        reason, message = shown.reason, shown.message
+    logger.info("session %s, %s: %s: %s", write.session.metadata.key, write.purpose, reason, message)
 
 
 def _was_admitted(session: AgentSession) -> bool:

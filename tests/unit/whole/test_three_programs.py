@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
 from tests.fakes.virtual_time import run_virtual
 from tests.unit.whole.stage import Stage, stage
 
@@ -117,7 +118,9 @@ def test_nothing_is_written_at_rest_but_the_lease() -> None:
     run_virtual(story())
 
 
-def test_limits_and_lack_of_slots_are_told_apart() -> None:
+def test_limits_and_lack_of_slots_are_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "greenroom.operator")
+
     async def story() -> None:
         async with stage() as here, here.api() as api:
             here.start_operator()
@@ -130,6 +133,8 @@ def test_limits_and_lack_of_slots_are_told_apart() -> None:
             await here.when(lambda: len(here.server.objects("agentsessions")) == 1)
 
     run_virtual(story())
+    assert "refuse: MaxSessionsPerCall: call 'c1' has reached maxSessionsPerCall of 1" in caplog.text
+    assert "wait: NoFreeSlot: no ready pod of AgentRuntime 'default' has a free slot" in caplog.text
 
 
 def test_the_operator_is_killed_at_every_step_and_another_goes_on() -> None:
