@@ -221,3 +221,24 @@ def test_the_runtimes_status_follows_its_sessions() -> None:
             await here.when(lambda: shown() == (0, 3, 0), 20)
 
     run_virtual(story())
+
+
+def test_sessions_that_waited_for_their_runtime_are_counted_only_by_who_decides_on_them() -> None:
+    """Shown as waiting for an AgentRuntime is not admitted: a new leader still holds both to the limit."""
+
+    async def story() -> None:
+        async with stage() as here:
+            _, first = here.start_operator("first")
+            for name in ("s1", "s2"):
+                await here.create_session(name)
+                await here.until(name, lambda s: [c.reason for c in s.status.conditions] == ["RuntimeNotFound"])
+            first.cancel()
+            await here.create_runtime(limits={"maxSessionsPerCall": 1})
+            here.start_operator("second")
+            ends = [await here.until(n, lambda s: s.ended or s.status.joined_at is not None) for n in ("s1", "s2")]
+            assert sorted((s.status.phase, s.status.reason) for s in ends) == [
+                (Phase.FAILED, EndReason.MAX_SESSIONS_PER_CALL),
+                (Phase.RUNNING, None),
+            ]
+
+    run_virtual(story())
