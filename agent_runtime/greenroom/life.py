@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from greenroom.hosted import HostedAgent
     from greenroom.recipe import Arguments, Recipe
-    from greenroom_core.clock import Clock
+    from greenroom_core.clock import Clock, Timer
 
 logger = logging.getLogger("greenroom.runtime.life")
 
@@ -60,8 +60,11 @@ class SessionLife:
         self._clock = clock
         self._notify = notify
         self._leave: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
-        self._building: asyncio.Task[HostedAgent] | None = None
+        self._performing: asyncio.Task[None] | None = None
+        self._start_timeout: Timer | None = None
+        self._watch: Watch | None = None
         self._abandoned = False
+        self._host_error: Exception | None = None
 
     def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
         """End the session now. The first reason stays; `timeout_seconds` shortens a leaving under way, too."""
@@ -97,69 +100,53 @@ class SessionLife:
         except InvalidParameters as error:
             self.error = error
             return EndReason.INVALID_SPEC, str(error)
-        failure = await self._build(arguments)
+        performing = asyncio.create_task(self._perform(arguments), name=f"agent-{self.assignment.session_id}")
+        self._performing = performing
+        start_timeout = self._clock.later(
+            self._limits.start_timeout_seconds, partial(self._overstepped, EndReason.START_TIMEOUT)
+        )
+        self._start_timeout = start_timeout
+        try:
+            await asyncio.wait((performing, self._leave), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            start_timeout.cancel()
+            if self._watch is not None:
+                await self._watch.end()
+        if self._host_error is not None:
+            raise self._host_error
+        failure = await self._unbuilt(performing) if self.task is None else None
         if self.agent is None:
             return failure or self._leave.result()
-        if not self._leave.done():
-            await self._stay(self.agent, arguments)
         return await self._depart(self.agent)
 
-    # --- build ---
-
-    async def _build(self, arguments: Arguments) -> tuple[EndReason, str] | None:
-        """Sets `agent`, or says why there is none; None when a leave came first."""
-        building = asyncio.create_task(self._made(arguments), name=f"build-{self.assignment.session_id}")
-        self._building = building
-        try:
-            async with self._clock.timeout(self._limits.start_timeout_seconds):
-                await self._done_or_leave(building)
-        except TimeoutError:
-            self.leave(EndReason.START_TIMEOUT, self._limits.describe(EndReason.START_TIMEOUT))
-        if not building.done():
-            building.cancel()
-            begun = self._clock.boot()
-            if not await self._settled(building, min(self._limits.leave_timeout_seconds, _GIVE_UP_BUILD_AFTER_SECONDS)):
-                self._abandoned = True
-                self._linger(building)
-                reason, message = self._leave.result()
-                return reason, self._given_up(message, "create_agent", begun)
-        return self._take_built(building)
-
-    def _take_built(self, building: asyncio.Task[HostedAgent]) -> tuple[EndReason, str] | None:
-        if building.cancelled():
-            if self._leave.done():
-                return None
-            return EndReason.AGENT_ERROR, "CancelledError: create_agent was cancelled from inside"
-        error = building.exception()
-        if error is None:
-            self.agent = building.result()
-            return None
-        self._log_error("create_agent or warm-up", error)
-        if self._leave.done():
-            return None
-        self.error = error
-        return EndReason.AGENT_ERROR, described(error)
-
-    async def _made(self, arguments: Arguments) -> HostedAgent:
+    async def _perform(self, arguments: Arguments) -> None:
+        """The agent's own task: it is built, and goes into the call."""
         made = self.assignment
         agent = await self._recipe.build(arguments.create, session_id=made.session_id, prepare=made.prepare)
         if self._abandoned:  # it came after all, when nobody waits for it any more
             await hosted.close(agent)
-        return agent
+            return
+        self.agent = agent
+        if self._leave.done():
+            return
+        try:
+            self._tell_built(agent)
+        except Exception as error:
+            self._host_error = error
+            return
+        await self._recipe.join(agent, made.call_type, made.call_id, arguments.join)
 
-    # --- in the call ---
-
-    async def _stay(self, agent: HostedAgent, arguments: Arguments) -> None:
-        """Returns when join_call is over or a leave was asked for."""
+    def _tell_built(self, agent: HostedAgent) -> None:
+        if self._start_timeout is not None:
+            self._start_timeout.cancel()
         here = self.assignment
         self.built_at = self._clock.wall()
-        self.task = asyncio.create_task(
-            self._recipe.join(agent, here.call_type, here.call_id, arguments.join), name=f"agent-{here.session_id}"
-        )
+        self.task = self._performing
         self._notify(Built(self.built_at))
         self.start_settled.set()
-        watch = Watch(here.session_id, agent, self._limits, self._clock, self._tell_joined, self._overstepped)
-        await watch.during(partial(self._done_or_leave, self.task))
+        on_joined = self._tell_joined if here.tells_joined else None
+        self._watch = Watch(here.session_id, agent, self._limits, self._clock, on_joined, self._overstepped)
+        self._watch.begin()
 
     def _tell_joined(self) -> None:
         self._notify(Joined(self._clock.wall()))
@@ -167,10 +154,34 @@ class SessionLife:
     def _overstepped(self, reason: EndReason) -> None:
         self.leave(reason, self._limits.describe(reason))
 
+    async def _unbuilt(self, performing: asyncio.Task[None]) -> tuple[EndReason, str] | None:
+        """Why there is no agent, once that is certain; None when a leave came first, perhaps after it was built."""
+        if not performing.done():
+            performing.cancel()
+            begun = self._clock.boot()
+            seconds = min(self._limits.leave_timeout_seconds, _GIVE_UP_BUILD_AFTER_SECONDS)
+            if not await self._settled(performing, seconds):
+                self._abandoned = True
+                self._linger(performing)
+                reason, message = self._leave.result()
+                return reason, self._given_up(message, "create_agent", begun)
+        if performing.cancelled():
+            if self._leave.done():
+                return None
+            return EndReason.AGENT_ERROR, "CancelledError: create_agent was cancelled from inside"
+        error = performing.exception()
+        if error is None:
+            return None
+        self._log_error("create_agent or warm-up", error)
+        if self._leave.done():
+            return None
+        self.error = error
+        return EndReason.AGENT_ERROR, described(error)
+
     # --- leaving ---
 
     async def _depart(self, agent: HostedAgent) -> tuple[EndReason, str]:
-        slow = asyncio.create_task(self._tell_when_slow(), name=f"leaving-{self.assignment.session_id}")
+        slow = self._clock.later(LEAVING_IS_SLOW_AFTER_SECONDS, self._tell_slow)
         last_moment = self._clock.boot() + self._limits.leave_timeout_seconds
         try:
             verdict = await self._verdict()
@@ -181,10 +192,8 @@ class SessionLife:
             return verdict
         finally:
             slow.cancel()
-            await asyncio.wait([slow])
 
-    async def _tell_when_slow(self) -> None:
-        await self._clock.sleep(LEAVING_IS_SLOW_AFTER_SECONDS)
+    def _tell_slow(self) -> None:
         self._notify(LeavingSlowly(self._clock.wall()))
 
     async def _verdict(self) -> tuple[EndReason, str]:
@@ -239,16 +248,12 @@ class SessionLife:
 
     async def _cut_off(self) -> None:
         """The host was cancelled, or failed: the agent is closed, and nothing more is told."""
-        for task in (self._building, self.task):
-            if task is not None:
-                task.cancel()
+        if self._performing is not None:
+            self._performing.cancel()
         if self.agent is not None:
             await self._close(self.agent, _CLOSE_AT_LEAST_SECONDS)
 
     # --- waiting ---
-
-    async def _done_or_leave(self, task: asyncio.Task[Any]) -> None:
-        await asyncio.wait((task, self._leave), return_when=asyncio.FIRST_COMPLETED)
 
     async def _settled(self, task: asyncio.Task[Any], seconds: float) -> bool:
         """Whether `task` ended within `seconds`, or sooner when there is a hurry."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What one session is to do."""
+    """What one session is to do. `tells_joined`: somebody waits for the notice Joined."""
 
     session_id: str
     call_id: str
@@ -25,6 +25,7 @@ class Assignment:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     limits: TimeLimits = field(default_factory=TimeLimits)
     prepare: Callable[[HostedAgent], None] | None = None
+    tells_joined: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from greenroom.hosted import HostedAgent
     from greenroom.limits import TimeLimits
-    from greenroom_core.clock import Clock
+    from greenroom_core.clock import Clock, Timer
     from greenroom_core.model.reasons import EndReason
 
 logger = logging.getLogger("greenroom.runtime.watch")
@@ -23,9 +23,11 @@ _JOIN_CHECK_SHARE = 0.1
 
 
 class Watch:
-    """`on_joined` is called once; `on_overstepped` with the limit that ends the session.
+    """`on_overstepped` is called with the limit that ends the session; `on_joined`, where somebody cares, once.
 
-    An agent with `wait_joined()` tells of its join itself; another is asked, more seldom the longer it takes.
+    An agent with `wait_joined()` tells of its join itself; another is asked, more seldom the longer it takes. A watch
+    is one timer, so that a thousand idle sessions cost next to nothing. An error in here is logged; it never ends the
+    call.
     """
 
     def __init__(
@@ -34,43 +36,42 @@ class Watch:
         agent: HostedAgent,
         limits: TimeLimits,
         clock: Clock,
-        on_joined: Callable[[], None],
+        on_joined: Callable[[], None] | None,
         on_overstepped: Callable[[EndReason], None],
     ) -> None:
         self._name = name
-        self._agent = agent
+        self._agent: Any = agent
         self._limits = limits
         self._clock = clock
         self._on_joined = on_joined
         self._on_overstepped = on_overstepped
-        self._tells = callable(getattr(agent, "wait_joined", None))
-        self._joined = False
+        self._begun = clock.boot()
+        self._timer: Timer | None = None
+        self._joining: asyncio.Task[None] | None = None
 
-    async def during(self, call: Callable[[], Any]) -> None:
-        """Watches while `call` is awaited. An error in here is logged; it never ends the call."""
-        watchers = [asyncio.create_task(self._ask(), name=f"watch-{self._name}")]
-        if self._tells:
-            watchers.append(asyncio.create_task(self._wait_joined(self._agent), name=f"joined-{self._name}"))
-        try:
-            await call()
-        finally:
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.wait(watchers)
+    def begin(self) -> None:
+        if self._on_joined is not None and callable(getattr(self._agent, "wait_joined", None)):
+            self._joining = asyncio.create_task(self._wait_joined(), name=f"joined-{self._name}")
+        self._timer = self._clock.later(0, self._ask)
+
+    async def end(self) -> None:
+        """The call is over, or about to be."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._joining is not None:
+            self._joining.cancel()
+            await asyncio.wait((self._joining,))
         self._look_joined()
 
-    async def _ask(self) -> None:
+    def _ask(self) -> None:
         """As seldom as the limits allow."""
-        begun = self._clock.boot()
-        while True:
-            try:
-                pause = self._look(self._clock.boot() - begun)
-            except Exception:
-                logger.exception("session %s: its limits could not be looked at", self._name)
-                pause = self._limits.check_interval_seconds
-            if pause is None:
-                return
-            await self._clock.sleep(pause)
+        try:
+            pause = self._look(self._clock.boot() - self._begun)
+        except Exception:
+            logger.exception("session %s: its limits could not be looked at", self._name)
+            pause = self._limits.check_interval_seconds
+        if pause is not None:
+            self._timer = self._clock.later(pause, self._ask)
 
     def _look(self, elapsed: float) -> float | None:
         """Seconds to the next look, or None when a limit has been overstepped."""
@@ -82,7 +83,7 @@ class Watch:
             self._on_overstepped(reason)
             return None
         pause = self._limits.next_check_seconds(elapsed=elapsed, idle_for=idle_for)
-        if self._tells or self._joined:
+        if self._on_joined is None or self._joining is not None:
             return pause
         return min(pause, max(_JOIN_CHECK_SECONDS, _JOIN_CHECK_SHARE * elapsed))
 
@@ -94,23 +95,23 @@ class Watch:
             logger.warning("session %s: the agent cannot say: %s", self._name, described(error))
             return 0.0
 
-    async def _wait_joined(self, agent: Any) -> None:
+    async def _wait_joined(self) -> None:
         try:
-            await agent.wait_joined()
+            await self._agent.wait_joined()
         except Exception as error:  # it never joined; why is join_call's to say
             logger.debug("session %s: not joined: %s", self._name, described(error))
         else:
             self._tell_joined()
 
     def _look_joined(self) -> None:
-        if not self._joined and self._asked(self._agent.on_call_for) > 0:
+        if self._on_joined is not None and self._asked(self._agent.on_call_for) > 0:
             self._tell_joined()
 
     def _tell_joined(self) -> None:
-        if self._joined:
+        tell, self._on_joined = self._on_joined, None
+        if tell is None:
             return
-        self._joined = True
         try:
-            self._on_joined()
+            tell()
         except Exception:
             logger.exception("session %s: its join could not be reported", self._name)

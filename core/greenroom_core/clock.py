@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
 # Counts while the machine sleeps, so a lease cannot look fresh after a suspend. Linux alone names it;
@@ -38,6 +39,16 @@ class Clock(Protocol):
         """An ``async with`` block that raises :class:`TimeoutError` after `seconds` (None: never)."""
         ...
 
+    def later(self, seconds: float, act: Callable[[], None]) -> Timer:
+        """Call `act` on the running loop after `seconds`, unless it is cancelled: cheaper than a task that sleeps."""
+        ...
+
+
+class Timer(Protocol):
+    """Something that is yet to happen."""
+
+    def cancel(self) -> None: ...
+
 
 class SystemClock:
     """The machine's own time."""
@@ -53,3 +64,6 @@ class SystemClock:
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)
+
+    def later(self, seconds: float, act: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, act)

@@ -141,6 +141,9 @@ class VirtualClock:
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)
 
+    def later(self, seconds: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, act)
+
 
 def run_virtual(coroutine: Coroutine[Any, Any, T], *, limit_seconds: float = 3_600.0) -> T:
     """Run `coroutine` on a new virtual loop and give its result.
