@@ -27,6 +27,7 @@ OLDEST_PYTHON = (3, 11)
 DEMO_EXTRAS = ("operator", "api", "local", "control-plane")
 WORK_EXTRAS = ("all",)
 DEV_GROUP = "dev"
+VENDORS_GROUP = "vendors"  # comes with it: the SDKs that the tests run against
 
 CHECKS = (
     ("ruff", "check", "."),
@@ -227,7 +228,7 @@ def _dev_requirements() -> list[str]:
     import tomllib
 
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    return list(groups[DEV_GROUP])
+    return [*groups[DEV_GROUP], *groups[VENDORS_GROUP]]
 
 
 def _find_binaries() -> None:
