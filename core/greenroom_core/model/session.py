@@ -126,5 +126,10 @@ class AgentSession(Resource, frozen=True, kw_only=True):
         return bool(self.metadata.annotations.get(names.CLOSE_REQUESTED))
 
     @property
+    def started_by(self) -> str:
+        """The uid of the pod whose launcher started it for itself; empty for all others."""
+        return self.metadata.labels.get(names.STARTED_BY, "")
+
+    @property
     def deleting(self) -> bool:
         return self.metadata.deletion_timestamp is not None

@@ -17,11 +17,14 @@ from greenroom_core.model.session import SCHEDULED
 from greenroom_operator.cluster.writer import Writer, purpose
 from greenroom_operator.planning.cycle import plan
 from greenroom_operator.planning.lifecycle import is_lost
+from greenroom_operator.planning.pinned import refusal
 from greenroom_operator.planning.values import (
     Action,
     Admit,
     Bind,
     DeleteSession,
+    Ending,
+    ExamineOnlyPod,
     ExaminePod,
     Fleet,
     MarkBusy,
@@ -81,6 +84,7 @@ class Scheduler:
         self._under_way: set[str] = set()
         self._examining: set[str] = set()
         self._lost: set[str] = set()
+        self._unplaceable: dict[str, Ending] = {}
         self._deadlines = Deadlines()
         self._rests = Rests()
         self._wake = asyncio.Event()
@@ -115,6 +119,8 @@ class Scheduler:
             return
         self._touch(pod_runtime_key(pod))
         gone = change.new is None or change.new.finished or change.new.leaving
+        if gone:
+            self._look_at_those_who_wait_for(pod)
         if gone and self.ledger.on_pod(pod.metadata.uid):
             self._look_at_sessions_of(pod.metadata.uid)
 
@@ -142,6 +148,7 @@ class Scheduler:
         queue = self._waiting.setdefault(key, {})
         if session.ended or session.bound:
             queue.pop(uid, None)
+            self._unplaceable.pop(uid, None)
         else:
             queue[uid] = session
         if not session.bound:
@@ -149,6 +156,7 @@ class Scheduler:
 
     def _discard(self, session: AgentSession) -> None:
         uid, key = session.metadata.uid, runtime_key(session)
+        self._unplaceable.pop(uid, None)
         self.ledger.remove(uid)
         self._deadlines.discard(uid)
         self._waiting.get(key, {}).pop(uid, None)
@@ -168,6 +176,11 @@ class Scheduler:
         for session in self._sessions.store:
             if session.status.pod_uid == pod_uid and not session.ended:
                 self._look_at(session.metadata.uid)
+
+    def _look_at_those_who_wait_for(self, pod: Pod) -> None:
+        for uid, session in self._waiting.get(pod_runtime_key(pod), {}).items():
+            if session.spec.pod_name == pod.metadata.name:
+                self._look_at(uid)
 
     def _touch(self, key: RuntimeKey) -> None:
         self._touched.add(key)
@@ -202,6 +215,7 @@ class Scheduler:
                 for key in touched
             },
             resting=self._rests.resting(now),
+            unplaceable=self._unplaceable,
         )
 
     def _assume(self, action: Action) -> None:
@@ -223,6 +237,10 @@ class Scheduler:
                 if action.uid not in self._examining:
                     self._examining.add(action.uid)
                     self._group.create_task(self._examine_pod(action))
+            case ExamineOnlyPod(session=session):
+                if session.metadata.uid not in self._examining:
+                    self._examining.add(session.metadata.uid)
+                    self._group.create_task(self._examine_only_pod(session))
             case _:
                 assert_never(action)
 
@@ -275,6 +293,17 @@ class Scheduler:
             if session.status.pod_uid == question.uid:
                 self._deadlines.set(session.metadata.uid, self._clock.wall() + _EXAMINE_AGAIN)
         self._wake_alarm.set()
+
+    async def _examine_only_pod(self, session: AgentSession) -> None:
+        uid = session.metadata.uid
+        pod = await self._writer.read_pod(session.metadata.namespace, session.spec.pod_name or "")
+        self._examining.discard(uid)
+        ending = refusal(session, pod)
+        if ending is not None:
+            self._unplaceable[uid] = ending
+        elif pod is not None:
+            self._pods.learn(pod)
+        self._look_at(uid)
 
     async def _alarm(self) -> None:
         """Wakes the loop at the next deadline, and for a look at everything once a minute."""

@@ -12,6 +12,7 @@ from greenroom_operator.planning.values import (
     Action,
     Admit,
     Bind,
+    ExamineOnlyPod,
     ExaminePod,
     Fleet,
     MarkBusy,
@@ -121,6 +122,8 @@ class _Cycle:
             if action.uid not in self._examined:
                 self._examined.add(action.uid)
                 self.actions.append(action)
+        elif isinstance(action, ExamineOnlyPod):
+            self.actions.append(action)
         elif action is not None:
             self._act(session, action)
 

@@ -10,10 +10,11 @@ from greenroom_core.model.meta import ConditionStatus, find
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.model.session import SCHEDULED, RestartPolicy
-from greenroom_operator.planning import status
+from greenroom_operator.planning import pinned, status
 from greenroom_operator.planning.effective import TAKE_BACK_SECONDS, effective, start_deadline_seconds
 from greenroom_operator.planning.values import (
     DeleteSession,
+    ExamineOnlyPod,
     ExaminePod,
     SessionWrite,
     SetFinalizers,
@@ -31,7 +32,7 @@ SHOW_WAIT_AFTER = timedelta(seconds=1)
 TERMINATING_IS_LOST_AFTER = timedelta(seconds=60)
 _STAMP_RESOLUTION = timedelta(seconds=1)
 
-Answer = tuple[SessionWrite | ExaminePod | None, datetime | None]
+Answer = tuple[SessionWrite | ExaminePod | ExamineOnlyPod | None, datetime | None]
 NOTHING: Answer = (None, None)
 
 
@@ -65,7 +66,7 @@ def ended(session: AgentSession, snapshot: Snapshot) -> Answer:
 
 
 def unbound(session: AgentSession, snapshot: Snapshot) -> Answer:
-    """A session that no pod holds: end it if somebody asked, or if it has waited too long."""
+    """A session that no pod holds: end it if somebody asked, or if it waits too long or in vain."""
     if session.deleting and session.status.attempt == 0:
         return _released(session), None
     if session.deleting:
@@ -75,9 +76,21 @@ def unbound(session: AgentSession, snapshot: Snapshot) -> Answer:
     seconds = start_deadline_seconds(session, fleet_runtime(session, snapshot))
     deadline = waiting_since(session) + timedelta(seconds=seconds)
     if snapshot.now < deadline:
-        return None, deadline
+        return _only_pod(session, snapshot), deadline
     _, why = cause(session, snapshot)
     return _end(session, EndReason.START_DEADLINE, f"no slot in {seconds:g} s: {why}", snapshot), None
+
+
+def _only_pod(session: AgentSession, snapshot: Snapshot) -> WriteStatus | ExamineOnlyPod | None:
+    """Ends a session whose only pod will never take it. A pod that is not known is read first."""
+    if session.spec.pod_name is None:
+        return None
+    pod = pinned.known_pod(session, snapshot.pods)
+    if pod is not None:
+        ending = pinned.refusal(session, pod)
+    elif (ending := snapshot.unplaceable.get(session.metadata.uid)) is None:
+        return ExamineOnlyPod(session)
+    return _end(session, *ending, snapshot) if ending is not None else None
 
 
 def bound(session: AgentSession, snapshot: Snapshot) -> Answer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from greenroom_core.model.runtime import Placement
+from greenroom_operator.planning.pinned import may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +43,7 @@ class Rooms:
         """A slot for the session, or None when it has to wait."""
         if session.spec.pod_name is not None:
             room = self._named.get(session.spec.pod_name)
-            if room is None or room.free <= 0:
+            if room is None or room.free <= 0 or not may_be(session, room.pod):
                 return None
             room.taken += 1
             return room.pod

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.runtime import AgentRuntime
     from greenroom_core.model.session import AgentSession
+
+Ending = tuple[EndReason, str]
+"""Why a session ends, and a message for people."""
 
 
 class RuntimeKey(NamedTuple):
@@ -63,7 +68,8 @@ class Snapshot:
 
     `due` are the sessions to look at now; `waiting` those without a pod, by runtime, only for runtimes where
     something has changed; `lost` the uids of pods that a read has shown to be gone; `resting` those of pods that have
-    given a session back a moment ago.
+    given a session back a moment ago; `unplaceable` the uids of sessions of which a read of their only pod has shown
+    that it will never take them, and why.
     """
 
     now: datetime
@@ -75,6 +81,7 @@ class Snapshot:
     due: Sequence[AgentSession]
     waiting: Mapping[RuntimeKey, Sequence[AgentSession]]
     resting: Container[str] = frozenset()
+    unplaceable: Mapping[str, Ending] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,13 @@ class ExaminePod:
 
 
 @dataclass(frozen=True, slots=True)
+class ExamineOnlyPod:
+    """Asks the API server for the pod that alone may run the session, and that the feed does not show."""
+
+    session: AgentSession
+
+
+@dataclass(frozen=True, slots=True)
 class MarkBusy:
     """Puts the busy label on a pod before its first bind."""
 
@@ -135,7 +149,7 @@ class MarkBusy:
 
 
 SessionWrite = Bind | WriteStatus | SetFinalizers | DeleteSession
-Action = Admit | SessionWrite | ExaminePod | MarkBusy
+Action = Admit | SessionWrite | ExaminePod | ExamineOnlyPod | MarkBusy
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from msgspec import structs
 from tests.unit.operator.worlds import NOW, ago, fleet, pod, session, snapshot
 
 from greenroom_core.model import names
@@ -22,11 +24,13 @@ from greenroom_core.model.session import (
 )
 from greenroom_operator.planning.cycle import plan
 from greenroom_operator.planning.lifecycle import is_lost
+from greenroom_operator.planning.pinned import refusal
 from greenroom_operator.planning.values import (
     Action,
     Admit,
     Bind,
     DeleteSession,
+    ExamineOnlyPod,
     ExaminePod,
     MarkBusy,
     SetFinalizers,
@@ -139,6 +143,18 @@ class TestBind:
         assert bound == {"other": "p1", "pinned": "p2"}
         assert binds(snapshot([pinned], [pod("p1")], of=fleet())) == {}
 
+    @pytest.mark.parametrize("rank", [{"age": 50}, {"age": 5, "spec": {"priority": 9}}])
+    def test_a_pinned_session_takes_the_last_slot_before_all_who_wait(self, rank: dict[str, Any]) -> None:
+        pinned = session("pinned", age=1, spec={"pod_name": "p1"})
+        assert binds(snapshot([session("other", **rank), pinned], [pod(slots=1)], of=fleet())) == {"pinned": "p1"}
+
+    def test_a_pinned_session_obeys_the_limits(self) -> None:
+        held = session("held", **RUNNING)
+        pinned = session("pinned", age=1, spec={"pod_name": "p1"})
+        for limit in ({"per_call": 1}, {"concurrent": 1}):
+            refuse = only(snapshot([held, pinned], [pod()], of=fleet(**limit)))
+            assert (refuse.session.metadata.name, refuse.purpose) == ("pinned", "refuse")
+
     def test_a_pod_never_gets_more_than_its_slots(self) -> None:
         waiting = [session(f"s{n}", call=f"c{n}") for n in range(5)]
         assert len(binds(snapshot(waiting, [pod(slots=2), pod("p2", slots=1)], of=fleet()))) == 3
@@ -206,6 +222,85 @@ class TestWaiting:
     def test_a_moved_session_waits_anew_from_its_return(self) -> None:
         moved = session(age=500, attempt=1, conditions=(waiting_condition(WaitReason.RETURNED, 5),))
         assert [a.purpose for a in actions(snapshot([moved], of=fleet()))] == ["wait"]  # type: ignore[union-attr]
+
+
+class TestOnlyPod:
+    """`spec.podName`: the pod has to be there, to stay, and to be the runtime's own."""
+
+    PINNED: ClassVar[dict[str, Any]] = {"spec": {"pod_name": "p1"}}
+
+    @pytest.mark.parametrize("waits_for", [pod(ready=False), pod(slots=0), pod(revision="older", slots=0)])
+    def test_it_waits_while_its_pod_may_still_take_it(self, waits_for: Any) -> None:
+        assert actions(snapshot([session(age=1, **self.PINNED)], [waits_for], of=fleet())) == []
+        late = only(snapshot([session(age=61, **self.PINNED)], [waits_for], of=fleet()))
+        assert late.fields["reason"] is EndReason.START_DEADLINE
+        assert "pod p1 is not ready or has no free slot" in late.fields["message"]
+
+    @pytest.mark.parametrize(
+        ("found", "message"),
+        [
+            (pod(leaving_for=1), "pod p1, which alone may run it, is leaving"),
+            (pod(phase="Failed", ready=False), "pod p1, which alone may run it, has ended"),
+            (pod(phase="Succeeded"), "pod p1, which alone may run it, has ended"),
+        ],
+    )
+    def test_a_pod_that_will_not_take_it_ends_it_at_once(self, found: Any, message: str) -> None:
+        end = only(snapshot([session(age=1, **self.PINNED)], [found], of=fleet()))
+        assert (end.fields["phase"], end.fields["reason"]) == (Phase.FAILED, EndReason.POD_LOST)
+        assert end.fields["message"] == message
+
+    def test_a_pod_of_another_runtime_or_namespace_is_never_used(self) -> None:
+        stranger = _moved(pod(), labels={names.RUNTIME_LABEL: "other"})
+        end = only(snapshot([session(age=1, **self.PINNED)], [stranger], of=fleet()))
+        assert (end.fields["phase"], end.fields["reason"]) == (Phase.FAILED, EndReason.INVALID_SPEC)
+        assert end.fields["message"] == "spec.podName: pod p1 is none of AgentRuntime 'default'"
+        elsewhere = _moved(pod(), namespace="elsewhere")
+        pinned = session(age=1, **self.PINNED)
+        assert actions(snapshot([pinned], [elsewhere], of=fleet())) == [ExamineOnlyPod(pinned)]
+
+    def test_a_pod_that_is_not_known_is_read_before_anything_is_decided(self) -> None:
+        pinned = session(age=1, **self.PINNED)
+        world = snapshot([pinned], of=fleet())
+        assert actions(world) == [ExamineOnlyPod(pinned)]
+        told = (EndReason.POD_LOST, "pod p1, which alone may run it, is gone")
+        end = only(replace(world, unplaceable={"uid-s1": told}))
+        assert (end.fields["reason"], end.fields["message"]) == told
+
+    def test_another_life_of_the_pod_does_not_get_what_the_first_one_started(self) -> None:
+        mine, other = _started_by(session(**self.PINNED), "uid-p1"), _started_by(session(**self.PINNED), "uid-before")
+        assert binds(snapshot([mine], [pod()], of=fleet())) == {"s1": "p1"}
+        end = only(snapshot([other], [pod()], of=fleet()))
+        assert end.fields["message"] == "pod p1, which alone may run it, is gone"
+        world = replace(snapshot([other], [pod()], of=fleet()), due=())
+        assert binds(world) == {}
+
+    def test_after_the_loss_of_its_pod_it_does_not_wait_for_another(self) -> None:
+        back = session(**self.PINNED, attempt=1, conditions=(waiting_condition(WaitReason.POD_LOST, 1),))
+        gone = (EndReason.POD_LOST, "pod p1, which alone may run it, is gone")
+        end = only(replace(snapshot([back], of=fleet()), unplaceable={"uid-s1": gone}))
+        assert end.fields["reason"] is EndReason.POD_LOST
+
+    @pytest.mark.parametrize(
+        ("found", "ending"),
+        [
+            (None, EndReason.POD_LOST),
+            (pod(), None),
+            (pod(ready=False), None),
+            (pod(leaving_for=1), EndReason.POD_LOST),
+        ],
+    )
+    def test_the_verdict_on_its_pod_that_was_read(self, found: Any, ending: EndReason | None) -> None:
+        told = refusal(session(**self.PINNED), found)
+        assert (told[0] if told is not None else None) is ending
+
+
+def _moved(item: Any, **meta: Any) -> Any:
+    return structs.replace(item, metadata=structs.replace(item.metadata, **meta))
+
+
+def _started_by(item: AgentSession, uid: str) -> AgentSession:
+    moved: AgentSession = _moved(item, labels={names.STARTED_BY: uid})
+    return moved
 
 
 class TestAskedToEnd:

@@ -1,0 +1,46 @@
+"""Sessions that one pod alone may run (`spec.podName`): whether that pod will ever take them.
+
+A launcher's own starts are of this kind; they say in a label which life of the pod has started them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom_core.model.reasons import EndReason
+from greenroom_operator.planning.values import pod_runtime_key, runtime_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from greenroom_core.model.pod import Pod
+    from greenroom_core.model.session import AgentSession
+    from greenroom_operator.planning.values import Ending
+
+
+def known_pod(session: AgentSession, pods: Mapping[str, Pod]) -> Pod | None:
+    """The pod that bears the name, as far as it is known. Names come back: the one that started it goes first."""
+    started_by = pods.get(session.started_by)
+    if started_by is not None:
+        return started_by
+    here, name = session.metadata.namespace, session.spec.pod_name
+    return next((pod for pod in pods.values() if pod.metadata.name == name and pod.metadata.namespace == here), None)
+
+
+def refusal(session: AgentSession, pod: Pod | None) -> Ending | None:
+    """Why `pod` (None: a read has shown that there is none) will never take the session; None when it may."""
+    name = session.spec.pod_name
+    if pod is None or not may_be(session, pod):
+        return EndReason.POD_LOST, f"pod {name}, which alone may run it, is gone"
+    if pod.finished:
+        return EndReason.POD_LOST, f"pod {name}, which alone may run it, has ended"
+    if pod.leaving:
+        return EndReason.POD_LOST, f"pod {name}, which alone may run it, is leaving"
+    if pod_runtime_key(pod) != runtime_key(session):
+        return EndReason.INVALID_SPEC, f"spec.podName: pod {name} is none of AgentRuntime {session.spec.runtime!r}"
+    return None
+
+
+def may_be(session: AgentSession, pod: Pod) -> bool:
+    """Whether `pod`, found under its name, is the very pod that is meant."""
+    return session.started_by in ("", pod.metadata.uid)
