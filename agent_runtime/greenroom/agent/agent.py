@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.attendance import Attendance
@@ -24,7 +24,7 @@ from greenroom.observability import MetricsCollector
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 
     from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Call, Edge, TurnDetection
     from greenroom.agent.participants import Participant, User
@@ -189,6 +189,22 @@ class Agent:
         """
         del participant  # one conversation for all; taken since agents are written with it
         await self._take(Turn(text), interrupt)
+
+    async def user_said(self, text: str, interrupt: bool = True) -> None:
+        """Take `text` as what a user said, for instance typed: it is in the transcript, and the agent answers.
+
+        Returns as :meth:`simple_response` does.
+        """
+        await self._take(Turn(text, typed=True, speech_ended_at=self._clock.boot()), interrupt)
+
+    @contextmanager
+    def accompanied_by(self, participant: Participant) -> Iterator[None]:
+        """Within the block `participant` is in the call without a voice, beside those whom the edge reports."""
+        self._attendance.participant_joined(participant, voiceless=True)
+        try:
+            yield
+        finally:
+            self._attendance.participant_left(participant)
 
     async def say(self, text: str, interrupt: bool = False) -> None:
         """Say exactly `text`. Returns as :meth:`simple_response` does."""

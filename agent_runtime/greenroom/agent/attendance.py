@@ -136,8 +136,8 @@ class Attendance:
 
     # --- what the edge reports ---
 
-    def participant_joined(self, participant: Participant) -> None:
-        self.presence.entered(participant)
+    def participant_joined(self, participant: Participant, *, voiceless: bool = False) -> None:
+        self.presence.entered(participant, voiceless=voiceless)
         self._somebody_came.set()
         self._events.emit(ParticipantJoinedEvent(participant))
 

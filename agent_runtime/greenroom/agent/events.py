@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from greenroom.agent.participants import Participant
 
 
@@ -84,6 +86,18 @@ class AgentTurnStartedEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentTranscriptEvent(Event):
+    """The next sentence of the agent's answer, as it is given to the voice: it may still be cut off.
+
+    `response_seconds` after the user's last sound or word, if it answers them.
+    """
+
+    type: ClassVar[str] = "agent.agent_transcript"
+    text: str
+    response_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTurnEndedEvent(Event):
     """The agent fell silent; `text` is what could be heard of its answer."""
 
@@ -99,6 +113,7 @@ class ToolCalledEvent(Event):
     output: str
     failed: bool
     duration_seconds: float
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ class Presence:
 
     def __init__(self) -> None:
         self._participants: dict[str, Participant] = {}
+        self._voiceless: set[str] = set()
         self._alone_since: float | None = None
         self._joined_at: float | None = None
         self._left = False
@@ -26,8 +27,9 @@ class Presence:
     def joined(self) -> bool:
         return self._joined_at is not None
 
-    def entered(self, participant: Participant) -> None:
+    def entered(self, participant: Participant, *, voiceless: bool = False) -> None:
         self._participants[participant.id] = participant
+        (self._voiceless.add if voiceless else self._voiceless.discard)(participant.id)
         self._alone_since = None
 
     def left(self, participant: Participant, now: float) -> None:
@@ -41,8 +43,9 @@ class Presence:
         self._left = True
 
     def holds_floor(self, participant: Participant) -> bool:
-        """Whether the agent listens to this one: the longest there. Several voices at once are not mixed."""
-        return next(iter(self._participants), participant.id) == participant.id
+        """Whether the agent listens to this one: the longest there with a voice. Several at once are not mixed."""
+        voices = (name for name in self._participants if name not in self._voiceless)
+        return next(voices, participant.id) == participant.id
 
     def idle_for(self, now: float) -> float:
         """Seconds alone in the call; 0 before the join is complete, with company, and after the call."""

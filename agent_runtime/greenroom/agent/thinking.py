@@ -96,4 +96,7 @@ class Thinking:
         for result in results:
             self._conversation.add(Message(Role.TOOL, result.output, tool_call_id=result.call.id))
             self._llm.metrics.on_tool_call(result.duration_seconds * 1000)
-            self._emit(ToolCalledEvent(result.call.name, result.output, result.failed, result.duration_seconds))
+            call = result.call
+            self._emit(
+                ToolCalledEvent(call.name, result.output, result.failed, result.duration_seconds, call.arguments)
+            )

@@ -15,6 +15,7 @@ from greenroom.agent.cancellation import outlast
 from greenroom.agent.conversation import Message, Role
 from greenroom.agent.events import (
     AgentErrorEvent,
+    AgentTranscriptEvent,
     AgentTurnEndedEvent,
     AgentTurnStartedEvent,
     UserTranscriptEvent,
@@ -42,10 +43,14 @@ WAITING_TURNS = 16
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """Something the agent is to say: an answer to `text`, or `text` itself when `verbatim`."""
+    """Something the agent is to say: an answer to `text`, or `text` itself when `verbatim`.
+
+    `typed` by the user: its transcript is told when its turn comes, as that of speech is when it was recognised.
+    """
 
     text: str
     verbatim: bool = False
+    typed: bool = False
     speech_ended_at: float | None = None
     over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -123,8 +128,7 @@ class Voice:
 
     def final(self, text: str, speech_ended_at: float) -> None:
         if text:
-            logger.info("[%s] transcript user: %s", self._name, text)
-            self._emit(UserTranscriptEvent(text, final=True))
+            self._user_said(text)
         else:
             logger.info("[%s] the user made a sound without words", self._name)
         whole = " ".join(filter(None, (self._held, text)))
@@ -137,6 +141,10 @@ class Voice:
         self._report("stt", error)
 
     # --- one turn ---
+
+    def _user_said(self, text: str) -> None:
+        logger.info("[%s] transcript user: %s", self._name, text)
+        self._emit(UserTranscriptEvent(text, final=True))
 
     def _answer_next(self, turn: Turn) -> None:
         try:
@@ -153,6 +161,8 @@ class Voice:
     async def _take_turn(self, turn: Turn) -> None:
         speaking = Speaking(self._tts, self._playout, self._clock)
         speaking.speech.on_first_sound = lambda: self._started(speaking.speech, turn)
+        if turn.typed:
+            self._user_said(turn.text)
         if not turn.verbatim:
             self._conversation.add(Message(Role.USER, turn.text))
         interrupted = True
@@ -172,14 +182,19 @@ class Voice:
         splitter = SentenceSplitter()
         if turn.verbatim:
             for sentence in splitter.push(turn.text):
-                await speaking.say(sentence)
+                await self._say(sentence, turn, speaking)
         else:
             async with aclosing(self._thinking.answer()) as pieces:
                 async for piece in pieces:
                     for sentence in splitter.push(piece):
-                        await speaking.say(sentence)
+                        await self._say(sentence, turn, speaking)
         if rest := splitter.rest():
-            await speaking.say(rest)
+            await self._say(rest, turn, speaking)
+
+    async def _say(self, sentence: str, turn: Turn, speaking: Speaking) -> None:
+        since = turn.speech_ended_at
+        self._emit(AgentTranscriptEvent(sentence, None if since is None else self._clock.boot() - since))
+        await speaking.say(sentence)
 
     def _started(self, speech: Speech, turn: Turn) -> None:
         response_seconds = None

@@ -14,6 +14,7 @@ from greenroom.agent.audio import FRAME_BYTES, FRAME_SECONDS, seconds_of, silenc
 from greenroom.agent.conversation import ToolCall
 from greenroom.agent.events import (
     AgentErrorEvent,
+    AgentTranscriptEvent,
     AgentTurnEndedEvent,
     AgentTurnStartedEvent,
     ToolCalledEvent,
@@ -42,7 +43,14 @@ def test_a_spoken_question_is_answered_aloud() -> None:
     assert stage.tts.asked == ["It is sunny.", "And warm."]
     assert seconds_of(stage.stt.fed[0]) == pytest.approx(1.0 + 0.32, abs=0.07)
     kinds = [type(event) for event in stage.seen() if not isinstance(event, UserTranscriptEvent)]
-    assert kinds[2:-1] == [UserTurnStartedEvent, UserTurnEndedEvent, AgentTurnStartedEvent, AgentTurnEndedEvent]
+    assert kinds[2:-1] == [
+        UserTurnStartedEvent,
+        UserTurnEndedEvent,
+        AgentTranscriptEvent,
+        AgentTurnStartedEvent,
+        AgentTranscriptEvent,
+        AgentTurnEndedEvent,
+    ]
     assert [event for event in stage.seen(UserTranscriptEvent) if event.final] == [
         UserTranscriptEvent("what is the weather", final=True)
     ]
@@ -136,7 +144,13 @@ def test_the_model_calls_functions_and_sees_their_results() -> None:
     assert stage.llm.requests[1].messages[2].tool_call_id == "c1"
     assert stage.history()[-1] == ("assistant", "Sunny.")
     assert stage.seen(ToolCalledEvent) == [
-        ToolCalledEvent("get_weather", "sunny in Boston", failed=False, duration_seconds=pytest.approx(0.25))
+        ToolCalledEvent(
+            "get_weather",
+            "sunny in Boston",
+            failed=False,
+            duration_seconds=pytest.approx(0.25),
+            arguments={"location": "Boston"},
+        )
     ]
     figures = stage.agent.metrics.to_dict()
     assert figures["llm_tool_calls__total"] == 1
