@@ -15,7 +15,10 @@ RUNTIME_ACCOUNT = "greenroom-runtime"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetPlan:
-    """A fixed number of pods that run an agent file. `limits` and `defaults` are spec.limits and sessionDefaults."""
+    """A fixed number of pods that run an agent file with `python`.
+
+    `limits` and `defaults` are spec.limits and sessionDefaults.
+    """
 
     name: str = names.DEFAULT_RUNTIME
     pods: int = 2
@@ -24,6 +27,7 @@ class FleetPlan:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     drain_timeout_seconds: int = 20
     agent: Path = AGENTS / "scripted.py"
+    python: str = "python"
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def body(self, journal: Path) -> dict[str, Any]:
@@ -31,7 +35,7 @@ class FleetPlan:
         container = {
             "name": "agent",
             "image": "local-process",
-            "command": ["python", str(self.agent), "runtime"],
+            "command": [self.python, str(self.agent), "runtime"],
             "env": [{"name": name, "value": value} for name, value in variables.items()],
         }
         return {
