@@ -12,9 +12,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
 from greenroom_api import openapi
+from greenroom_api.dependencies import Permissions
 from greenroom_api.instruments import Counted, Instruments
 from greenroom_api.routes import docs, listing, probes, sessions
-from greenroom_api.schemas import StartAsked
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -25,21 +25,47 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.api.app")
 
-router = APIRouter()
-"""Every route that clients and the platform use."""
-for part in (sessions.router, listing.router, probes.router):
-    router.include_router(part)
+
+def routes(permissions: Permissions) -> APIRouter:
+    """Every route that clients and the platform use."""
+    made = APIRouter()
+    for part in (sessions.routes(permissions), listing.routes(permissions), probes.router):
+        made.include_router(part)
+    return made
+
+
+router = routes(Permissions())
+"""All of them, allowed to all, for applications that somebody else puts together."""
+
+
+def equip(app: FastAPI, backend: SessionBackend, instruments: Instruments | None = None) -> None:
+    """Gives an application what the routes and `lifespan` look for in its state."""
+    app.state.backend = backend
+    app.state.backend_entered = False
+    app.state.instruments = instruments or Instruments()
+    app.state.instruments.observe_gauges(lambda: app.state.backend.gauges())
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Enters and leaves `app.state.backend`."""
-    async with app.state.backend:
+    """Enters and leaves `app.state.backend`, unless that has been seen to."""
+    if app.state.backend_entered:
         yield
+        return
+    async with app.state.backend:
+        app.state.backend_entered = True
+        try:
+            yield
+        finally:
+            app.state.backend_entered = False
 
 
 def create_app(
-    backend: SessionBackend, *, instruments: Instruments | None = None, clock: Clock | None = None
+    backend: SessionBackend,
+    *,
+    permissions: Permissions | None = None,
+    instruments: Instruments | None = None,
+    clock: Clock | None = None,
 ) -> FastAPI:
     """The application over a backend that has not been entered yet."""
     app = FastAPI(
@@ -50,9 +76,8 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.backend = backend
-    app.state.instruments = instruments or Instruments()
-    app.include_router(router)
+    equip(app, backend, instruments)
+    app.include_router(routes(permissions) if permissions is not None else router)
     app.include_router(docs.router)
     app.add_middleware(Counted, instruments=app.state.instruments, clock=clock or SystemClock())
     app.add_exception_handler(Exception, _bug)
@@ -75,9 +100,5 @@ def _document(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             openapi_version=openapi.VERSION,
         )
-        body = StartAsked.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas = document["components"]["schemas"]
-        schemas |= body.pop("$defs", {})
-        schemas["StartAsked"] = body
         app.openapi_schema = openapi.as_3_0(document)
     return app.openapi_schema

@@ -32,7 +32,10 @@ class BadCursor(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """What a client asks for. Limits, restart policy and time to live that are None come from the runtime."""
+    """What a client asks for. Limits, restart policy and time to live that are None come from the runtime.
+
+    With `respond_async` the answer does not wait for the agent. `caller` keeps one client's keys apart from another's.
+    """
 
     call_id: str
     call_type: str = "default"
@@ -45,6 +48,7 @@ class StartRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
     caller: str = ""
+    respond_async: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,13 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """The session exists, and what becomes of its agent shows later; only for a request that asked for this."""
+
+    session: SessionInfo
+
+
+@dataclass(frozen=True, slots=True)
 class LimitReached:
     """No agent was started, and none will be."""
 
@@ -148,7 +159,9 @@ class KeyReused:
     """The Idempotency-Key belongs to another request."""
 
 
-StartOutcome = Started | LimitReached | NoSlot | Leaving | EndedEarly | AgentFailed | RequestRefused | KeyReused
+StartOutcome = (
+    Started | Accepted | LimitReached | NoSlot | Leaving | EndedEarly | AgentFailed | RequestRefused | KeyReused
+)
 
 
 class SessionBackend(Protocol):
@@ -169,8 +182,15 @@ class SessionBackend(Protocol):
         """Starts that have no slot yet end as Leaving, and so does every later one."""
         ...
 
+    def gauges(self) -> Mapping[str, float]:
+        """For monitoring, by the names of `greenroom_api.instruments.GAUGES`."""
+        ...
+
     async def start(self, request: StartRequest) -> StartOutcome:
-        """Returns when the agent runs or certainly does not. Cancelled without a key: the session is withdrawn."""
+        """Returns when the agent runs or certainly does not, or with `respond_async` when the session is on record.
+
+        Cancelled without a key: the session is withdrawn.
+        """
         ...
 
     async def get(self, call_id: str, session_id: str) -> SessionInfo | None:

@@ -1,13 +1,15 @@
 """What routes ask for before they run: the backend, a well-formed call id, permission, the body.
 
-The four `can_…` functions are there to be replaced through `app.dependency_overrides`: each may take `call_id` and
-any dependency of its own; an exception or False denies.
+:class:`Permissions` holds the dependencies that decide who may do what: each may take `call_id` and any dependency of
+its own; an exception or False denies. The `can_…` functions stand where nobody gave another, and can be replaced
+through `app.dependency_overrides`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import Depends, Header, Path, Request
@@ -18,6 +20,10 @@ from greenroom_api.schemas import StartAsked
 from greenroom_core.model.session import CALL_ID_MAX_LENGTH, CALL_ID_PATTERN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fastapi import params
+
     from greenroom_api.backend import SessionBackend
 
 BODY_LIMIT_BYTES = 256 * 1024
@@ -64,29 +70,30 @@ async def can_list_sessions() -> bool:
     return True
 
 
-def _heed(allowed: object) -> None:
-    if allowed is False:
-        raise problems.denied()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """FastAPI dependencies, sync or async, by what they allow."""
+
+    can_start_session: Callable[..., Any] = can_start_session
+    can_close_session: Callable[..., Any] = can_close_session
+    can_view_session: Callable[..., Any] = can_view_session
+    can_view_metrics: Callable[..., Any] = can_view_metrics
+    can_list_sessions: Callable[..., Any] = can_list_sessions
 
 
-async def may_start(allowed: Annotated[object, Depends(can_start_session)]) -> None:
-    _heed(allowed)
+def on_call(permission: Callable[..., Any]) -> Sequence[params.Depends]:
+    """What a route of one call depends on: the id is looked at first, so no permission ever sees a malformed one."""
+    return [Depends(call_id), *asked_of(permission)]
 
 
-async def may_close(allowed: Annotated[object, Depends(can_close_session)]) -> None:
-    _heed(allowed)
+def asked_of(permission: Callable[..., Any]) -> Sequence[params.Depends]:
+    verdict = Depends(permission)
 
+    async def allowed(answer: Any = verdict) -> None:
+        if answer is False:
+            raise problems.denied()
 
-async def may_view(allowed: Annotated[object, Depends(can_view_session)]) -> None:
-    _heed(allowed)
-
-
-async def may_view_metrics(allowed: Annotated[object, Depends(can_view_metrics)]) -> None:
-    _heed(allowed)
-
-
-async def may_list(allowed: Annotated[object, Depends(can_list_sessions)]) -> None:
-    _heed(allowed)
+    return [Depends(allowed)]
 
 
 async def start_asked(request: Request) -> StartAsked:
@@ -109,7 +116,21 @@ async def start_asked(request: Request) -> StartAsked:
         raise problems.not_json("too deeply nested") from error
 
 
+def wants_no_wait(prefer: Sequence[str] | None) -> bool:
+    """Whether a `Prefer` header (RFC 7240) says `respond-async`."""
+    preferences = (part for line in prefer or () for part in line.split(","))
+    return any(part.partition(";")[0].strip().lower() == "respond-async" for part in preferences)
+
+
+def caller(request: Request) -> str:
+    """Whose Idempotency-Keys these are: what a permission has left in `request.state.caller`, if anything."""
+    return str(getattr(request.state, "caller", ""))
+
+
 CallId = Annotated[str, Depends(call_id)]
+Prefer = Annotated[
+    list[str] | None, Header(description="`respond-async`: the answer is 202 at once, whatever becomes of the agent.")
+]
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -20,6 +20,7 @@ _KUBE_BUCKETS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0
 _START_ROUTE = "/calls/{call_id}/sessions"
 
 GAUGES = {
+    "sessions": "Sessions of this process whose agents have not left.",
     "starts": "Starts that wait for their outcome.",
     "sessions_silence_seconds": "Since the API server last said anything on the feed of sessions.",
     "runtimes_silence_seconds": "Since the API server last said anything on the feed of runtimes.",

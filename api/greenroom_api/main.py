@@ -1,4 +1,4 @@
-"""The program `greenroom api`: the real world around the application, and the order of its end."""
+"""The program `greenroom api`: the real world around an application over a cluster."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import asyncio
 import dataclasses
 import logging
 import random
-import signal
-import socket
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import uvicorn
-
+from greenroom_api import server
 from greenroom_api.app import create_app
 from greenroom_api.cluster import ClusterBackend
 from greenroom_api.instruments import Instruments
@@ -25,43 +21,21 @@ from greenroom_core.kube.http import HttpTransport
 from greenroom_core.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import socket
+    from collections.abc import Sequence
 
-    from greenroom_api.backend import SessionBackend
+    from fastapi import FastAPI
 
 logger = logging.getLogger("greenroom.api")
 
 _WATCHES = 2
-_BACKLOG = 2048
 
 
-class ApiServer(uvicorn.Server):
-    """Before it stops listening it tells the backend to leave, so that those who wait get their answer."""
+async def serve(chosen: ApiSettings, listener: socket.socket, app: FastAPI | None = None) -> None:
+    """Runs until SIGTERM or SIGINT. An `app` of somebody's own must have been equipped; its backend is replaced.
 
-    def __init__(self, config: uvicorn.Config, backend: SessionBackend) -> None:
-        super().__init__(config)
-        self._backend = backend
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Unlike the original, this does not raise the signal again after the end: the exit status is 0."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        logger.info("leaving")
-        self._backend.leave()
-        await super().shutdown(sockets)
-
-
-async def serve(chosen: ApiSettings, listener: socket.socket) -> None:
-    """Runs until SIGTERM or SIGINT. Raises auth.NoCredentials."""
+    Raises auth.NoCredentials.
+    """
     credentials = auth.discover()
     namespace = chosen.namespace or credentials.namespace
     transport = HttpTransport(
@@ -69,53 +43,36 @@ async def serve(chosen: ApiSettings, listener: socket.socket) -> None:
     )
     async with transport:
         world = World(SystemClock(), random.SystemRandom(), transport)
-        instruments = Instruments()
+        instruments: Instruments = app.state.instruments if app is not None else Instruments()
         backend = ClusterBackend(
             world, namespace, requests_limit=chosen.kube_requests, on_answer=instruments.kube_answered
         )
-        instruments.observe_gauges(backend.gauges)
-        config = uvicorn.Config(
-            create_app(backend, instruments=instruments, clock=world.clock),
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=max(1, round(chosen.shutdown_seconds)),
-        )
+        if app is None:
+            app = create_app(backend, instruments=instruments, clock=world.clock)
+        app.state.backend = backend
         host, port = listener.getsockname()[:2]
         logger.info("listening on http://%s:%d for namespace %s", host, port, namespace)
-        await ApiServer(config, backend).serve(sockets=[listener])
+        await server.Server(app, shutdown_seconds=chosen.shutdown_seconds).serve(sockets=[listener])
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def run(program: str, arguments: Sequence[str], app: FastAPI | None = None) -> None:
+    """Blocks until the end; leaves through SystemExit with one sentence where it cannot start."""
     try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
+        chosen = settings.load(ApiSettings, program, arguments)
+        logs.set_up(chosen.log_level, chosen.log_format)
+        logger.info("settings: %s", dataclasses.asdict(chosen))
+        listener = server.listen(chosen.host, chosen.port)
+        with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
+            runner.run(serve(chosen, listener, app))
+    except (settings.BadSetting, auth.NoCredentials, OSError) as problem:
+        sys.exit(f"{program}: {problem}")
+    except KeyboardInterrupt:
+        pass
 
 
 def main(argv: Sequence[str]) -> None:
     """`argv[0]` is the command word."""
-    try:
-        chosen = settings.load(ApiSettings, f"greenroom {argv[0]}", argv[1:])
-        logs.set_up(chosen.log_level, chosen.log_format)
-        logger.info("settings: %s", dataclasses.asdict(chosen))
-        listener = listen(chosen.host, chosen.port)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(chosen, listener))
-    except (settings.BadSetting, auth.NoCredentials) as problem:
-        sys.exit(f"greenroom api: {problem}")
-    except OSError as problem:
-        sys.exit(f"greenroom api: {problem}")
-    except KeyboardInterrupt:
-        pass
+    run(f"greenroom {argv[0]}", argv[1:])
 
 
 if __name__ == "__main__":

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 VERSION = "3.0.3"
+
+
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's schema with nothing to look up elsewhere, so that it can stand in anybody's document."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolved(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            node = {**definitions[node["$ref"].rpartition("/")[2]], **node}
+            del node["$ref"]
+        return {key: resolved(value) for key, value in node.items()}
+
+    found: dict[str, Any] = resolved(schema)
+    return found
 
 
 def as_3_0(node: Any) -> Any:

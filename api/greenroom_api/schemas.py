@@ -60,7 +60,9 @@ class StartAsked(Asked):
         dict[str, str], Field(max_length=64, description="Labels of the AgentSession object, in Kubernetes' syntax.")
     ] = {}
 
-    def request(self, call_id: str, idempotency_key: str | None, caller: str) -> StartRequest:
+    def request(
+        self, call_id: str, *, idempotency_key: str | None = None, caller: str = "", respond_async: bool = False
+    ) -> StartRequest:
         """The same, as the backend takes it."""
         limits = self.limits
         return StartRequest(
@@ -79,6 +81,7 @@ class StartAsked(Asked):
             labels=self.labels,
             idempotency_key=idempotency_key,
             caller=caller,
+            respond_async=respond_async,
         )
 
 

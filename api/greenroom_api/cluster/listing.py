@@ -1,14 +1,11 @@
-"""A page of sessions, newest first, and the cursor to the next. Pure."""
+"""A page of the sessions that a feed holds. Pure."""
 
 from __future__ import annotations
 
-import base64
-import heapq
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from greenroom_api.backend import BadCursor, Listing, ListQuery
+from greenroom_api import paging
+from greenroom_api.backend import Listing, ListQuery
 from greenroom_api.cluster.verdicts import seen
 
 if TYPE_CHECKING:
@@ -16,18 +13,12 @@ if TYPE_CHECKING:
 
     from greenroom_core.model.session import AgentSession
 
-_Place = tuple[float, str]
-_place: msgspec.json.Decoder[_Place] = msgspec.json.Decoder(_Place)
-
 
 def page(sessions: Iterable[AgentSession], query: ListQuery) -> Listing:
-    """Later sessions do not disturb the pages after a cursor. Raises BadCursor."""
-    before = _decoded(query.after) if query.after is not None else None
+    """Raises BadCursor."""
     fitting = (session for session in sessions if _fits(session, query))
-    rest = [session for session in fitting if before is None or _at(session) < before]
-    newest = heapq.nlargest(query.limit, rest, key=_at)
-    more = len(rest) > len(newest)
-    return Listing(tuple(map(seen, newest)), _encoded(_at(newest[-1])) if more and newest else None)
+    newest, following = paging.page(fitting, _place, query.limit, query.after)
+    return Listing(tuple(map(seen, newest)), following)
 
 
 def _fits(session: AgentSession, query: ListQuery) -> bool:
@@ -38,16 +29,5 @@ def _fits(session: AgentSession, query: ListQuery) -> bool:
     )
 
 
-def _at(session: AgentSession) -> _Place:
+def _place(session: AgentSession) -> paging.Place:
     return seen(session).created_at.timestamp(), session.metadata.name
-
-
-def _encoded(place: _Place) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
-
-
-def _decoded(cursor: str) -> _Place:
-    try:
-        return _place.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, msgspec.DecodeError) as error:
-        raise BadCursor(f"after={cursor!r} is not the `next` of a listing") from error

@@ -40,7 +40,7 @@ def session_name(request: StartRequest, namespace: str, random: Random) -> str:
 
 def request_hash(request: StartRequest) -> str:
     """Equal for equal requests, whatever the order of their keys and whether defaults were spelt out."""
-    asked = dataclasses.replace(request, idempotency_key=None, caller="")
+    asked = dataclasses.replace(request, idempotency_key=None, caller="", respond_async=False)
     return hashlib.sha256(_canonical.encode(asked)).hexdigest()[:32]
 
 

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from greenroom_api.backend import (
+    Accepted,
     AgentFailed,
     EndedEarly,
     KeyReused,
@@ -21,7 +22,7 @@ from greenroom_api.backend import (
     StartOutcome,
 )
 from greenroom_api.cluster import objects
-from greenroom_api.cluster.verdicts import refused, start_outcome
+from greenroom_api.cluster.verdicts import refused, seen, start_outcome
 from greenroom_core.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 from greenroom_core.kube.kinds import SESSIONS
 from greenroom_core.model.reasons import EndReason
@@ -105,6 +106,9 @@ class Start:
         if not objects.made_from(found, self._hash):
             return KeyReused()
         self._uid = found.metadata.uid
+        if self._request.respond_async and not self._abandoned:
+            # Without a waiter here, the operator is the one who ends it at its deadline.
+            return start_outcome(found) or Accepted(seen(found))
         return await self._outcome()
 
     async def clean_up(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from greenroom_api import dependencies, problems
 from greenroom_api.backend import BackendUnavailable, BadCursor, ListQuery
@@ -13,7 +13,8 @@ from greenroom_api.routes.answers import json_answer
 from greenroom_api.schemas import SessionsListed
 from greenroom_core.model.phases import Phase
 
-router = APIRouter(tags=["listings"])
+if TYPE_CHECKING:
+    from greenroom_api.dependencies import Permissions
 
 Phases = Annotated[list[Phase] | None, Query(description="Only sessions in one of these phases; may be repeated.")]
 Runtime = Annotated[str | None, Query(max_length=253, description="Only sessions of this runtime.")]
@@ -21,13 +22,30 @@ PageSize = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 After = Annotated[str | None, Query(max_length=512, description="The `next` of the page before.")]
 
 
-@router.get(
-    "/calls/{call_id}/sessions",
-    response_model=SessionsListed,
-    responses=problems.documented(400, 403, 422, 503),
-    dependencies=[Depends(dependencies.may_view)],
-    summary="The sessions of a call, ended ones too while they are kept",
-)
+def routes(may: Permissions) -> APIRouter:
+    """Both listings under these permissions; that of one call asks whether its sessions may be viewed."""
+    router = APIRouter(tags=["listings"])
+    router.add_api_route(
+        "/calls/{call_id}/sessions",
+        list_call_sessions,
+        methods=["GET"],
+        response_model=SessionsListed,
+        responses=problems.documented(400, 403, 422, 503),
+        dependencies=dependencies.on_call(may.can_view_session),
+        summary="The sessions of a call, ended ones too while they are kept",
+    )
+    router.add_api_route(
+        "/sessions",
+        list_sessions,
+        methods=["GET"],
+        response_model=SessionsListed,
+        responses=problems.documented(403, 422, 503),
+        dependencies=dependencies.asked_of(may.can_list_sessions),
+        summary="All sessions, ended ones too while they are kept",
+    )
+    return router
+
+
 async def list_call_sessions(
     request: Request,
     call_id: CallId,
@@ -40,13 +58,6 @@ async def list_call_sessions(
     return await _listed(request, query)
 
 
-@router.get(
-    "/sessions",
-    response_model=SessionsListed,
-    responses=problems.documented(403, 422, 503),
-    dependencies=[Depends(dependencies.may_list)],
-    summary="All sessions, ended ones too while they are kept",
-)
 async def list_sessions(
     request: Request,
     phase: Phases = None,

@@ -1,0 +1,141 @@
+"""The HTTP server around an application: one process, its socket, its signals, the order of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from greenroom_api.app import lifespan
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from fastapi import FastAPI
+    from starlette.types import Message, Receive, Scope, Send
+
+logger = logging.getLogger("greenroom.api")
+
+_BACKLOG = 2048
+_PROBES = ("/health", "/ready", "/metrics")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+class Server(uvicorn.Server):
+    """Serves an application that has been equipped, and its backend with it.
+
+    SIGTERM: the backend leaves at once, `drained` is awaited while requests are answered on, then the server stops.
+    SIGINT, or a second signal, stops it at once. The exit status is 0.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        *,
+        shutdown_seconds: float,
+        access_log: bool = False,
+        drained: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        config = uvicorn.Config(
+            Housed(app),
+            log_config=None,
+            access_log=access_log,
+            lifespan="on",
+            timeout_graceful_shutdown=max(1, round(shutdown_seconds)),
+        )
+        super().__init__(config)
+        self._app = app
+        self._drained = drained
+        self._draining: asyncio.Task[None] | None = None
+        if access_log:
+            logging.getLogger("uvicorn.access").addFilter(worth_a_line)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike the original, this does not raise the signal again after the end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Before it stops listening it tells the backend to leave, so that those who wait get their answer."""
+        logger.info("leaving")
+        self._app.state.backend.leave()
+        if self._draining is not None:
+            self._draining.cancel()
+            await asyncio.gather(self._draining, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGTERM and self._drained is not None and self._draining is None and not self.should_exit:
+            self._app.state.backend.leave()
+            self._draining = asyncio.create_task(self._drain(), name="drain")
+        else:
+            self.handle_exit(number, None)
+
+    async def _drain(self) -> None:
+        assert self._drained is not None
+        try:
+            await self._drained()
+        except Exception:
+            logger.exception("the drain failed")
+        self.should_exit = True
+
+
+class Housed:
+    """ASGI: enters the application's backend at the end of its start-up where its own lifespan has not done so."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        async with AsyncExitStack() as backend:
+
+            async def sending(message: Message) -> None:
+                if message["type"] == "lifespan.startup.complete":
+                    await backend.enter_async_context(lifespan(self._app))
+                await send(message)
+
+            async def receiving() -> Message:
+                message = await receive()
+                if message["type"] == "lifespan.shutdown":
+                    await backend.aclose()
+                return message
+
+            await self._app(scope, receiving, sending)
+
+
+def worth_a_line(record: logging.LogRecord) -> bool:
+    """A filter for the access log: what probes ask every few seconds is in it only at DEBUG."""
+    arguments = record.args
+    if not isinstance(arguments, tuple) or len(arguments) < 3:
+        return True
+    path = str(arguments[2]).partition("?")[0]
+    return path not in _PROBES or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
