@@ -6,6 +6,7 @@ from greenroom.agent.agent import Agent
 from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
 from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Call, CallSink, Connection, Edge, TurnDetection
 from greenroom.agent.participants import Participant, User
+from greenroom.agent.turn_taking import TurnTakingSTT
 
 __all__ = [
     "LLM",
@@ -23,5 +24,6 @@ __all__ = [
     "Role",
     "ToolCall",
     "TurnDetection",
+    "TurnTakingSTT",
     "User",
 ]

@@ -17,6 +17,7 @@ from greenroom.agent.cancellation import outlast
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
 from greenroom.agent.events import AgentFinishEvent
+from greenroom.agent.interfaces import STT
 from greenroom.agent.subscriptions import Subscriptions
 from greenroom.agent.turns import SilenceTurnDetection
 from greenroom.agent.voice import Turn
@@ -26,9 +27,10 @@ from greenroom_core.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 
-    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Call, Edge, TurnDetection
+    from greenroom.agent.interfaces import LLM, TTS, VAD, Call, Edge, TurnDetection
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.subscriptions import Handler
+    from greenroom.agent.turn_taking import TurnTakingSTT
     from greenroom.observability import AgentMetrics
     from greenroom_core.clock import Clock
 
@@ -48,14 +50,14 @@ class Agent:
         llm: LLM,
         agent_user: User,
         instructions: str = "",
-        stt: STT | None = None,
+        stt: STT | TurnTakingSTT | None = None,
         tts: TTS | None = None,
         vad: VAD | None = None,
         turn_detection: TurnDetection | None = None,
         processors: Sequence[Any] = (),
         clock: Clock | None = None,
     ) -> None:
-        if turn_detection is None and stt is not None:
+        if turn_detection is None and isinstance(stt, STT):
             turn_detection = SilenceTurnDetection()
         self._parts = Components(edge, llm, stt, tts, vad, turn_detection, tuple(processors))
         self._parts.check()
@@ -89,7 +91,7 @@ class Agent:
         return self._parts.llm
 
     @property
-    def stt(self) -> STT | None:
+    def stt(self) -> STT | TurnTakingSTT | None:
         return self._parts.stt
 
     @property

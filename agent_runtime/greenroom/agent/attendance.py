@@ -18,11 +18,14 @@ from greenroom.agent.events import (
     ParticipantJoinedEvent,
     ParticipantLeftEvent,
 )
+from greenroom.agent.following import Following
 from greenroom.agent.hearing import Hearing
 from greenroom.agent.intake import Intake
+from greenroom.agent.interfaces import STT
 from greenroom.agent.playout import Playout
 from greenroom.agent.presence import Presence
 from greenroom.agent.thinking import Thinking
+from greenroom.agent.turn_taking import TurnTakingSTT
 from greenroom.agent.voice import Voice
 
 if TYPE_CHECKING:
@@ -181,7 +184,12 @@ class Attendance:
 
     def _begin_to_listen(self, group: asyncio.TaskGroup) -> None:
         vad, stt, turns = self._parts.vad, self._parts.stt, self._parts.turn_detection
-        if vad is None or stt is None or turns is None or self._voice is None:
+        if isinstance(stt, TurnTakingSTT) and self._voice is not None:
+            self._intake = Intake(stt.chunk_bytes, self._clock)
+            following = Following(self._intake, stt, self._voice, self._clock)
+            self._spawn(group, following.listen(), "listen")
+            return
+        if vad is None or not isinstance(stt, STT) or turns is None or self._voice is None:
             return
         self._intake = Intake(vad.chunk_bytes, self._clock)
         hearing = Hearing(self._intake, vad, turns, stt, self._voice, self._clock)

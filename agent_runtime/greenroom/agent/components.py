@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.interfaces import Component
+from greenroom.agent.turn_taking import TurnTakingSTT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -28,7 +29,7 @@ class Components:
 
     edge: Edge
     llm: LLM
-    stt: STT | None
+    stt: STT | TurnTakingSTT | None
     tts: TTS | None
     vad: VAD | None
     turn_detection: TurnDetection | None
@@ -38,7 +39,12 @@ class Components:
         """Raises :class:`ValueError` if these cannot take part in a call."""
         if self.stt is None and self.tts is None and not self.processors:
             raise ValueError("the agent can process neither audio nor video: give it stt, tts or processors")
-        if self.stt is not None and self.vad is None:
+        if isinstance(self.stt, TurnTakingSTT):
+            if self.vad is not None or self.turn_detection is not None:
+                raise ValueError(
+                    f"stt={type(self.stt).__name__} finds the user's turns itself: leave out vad and turn_detection"
+                )
+        elif self.stt is not None and self.vad is None:
             raise ValueError(
                 f"stt={type(self.stt).__name__} needs to be told when the user speaks: give the agent a vad, "
                 "for instance vad=local.VAD()"

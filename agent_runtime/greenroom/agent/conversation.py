@@ -54,3 +54,8 @@ class Conversation:
 
     def add(self, message: Message) -> None:
         self._messages.append(message)
+
+    def retract(self, message: Message) -> None:
+        """Forget `message`, this very one: it was not said after all."""
+        kept = [entry for entry in self._messages if entry is not message]
+        self._messages = deque(kept, self._messages.maxlen)

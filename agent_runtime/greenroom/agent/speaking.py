@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, cast
 
 from greenroom.agent.audio import duration_ms
 from greenroom.agent.playout import Speech, Spoken
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from greenroom.agent.interfaces import TTS
     from greenroom.agent.playout import Playout
     from greenroom_core.clock import Clock
@@ -17,13 +20,17 @@ WAITING_SENTENCES = 8
 
 
 class Speaking:
-    """One answer being spoken. `say` as sentences come, `finish` when no more do, within `run`."""
+    """One answer being spoken. `say` as sentences come, `finish` when no more do, within `run`.
 
-    def __init__(self, tts: TTS | None, playout: Playout, clock: Clock) -> None:
+    Sound is made at once and goes out when `wanted` is set.
+    """
+
+    def __init__(self, tts: TTS | None, playout: Playout, clock: Clock, wanted: asyncio.Event) -> None:
         self.speech = Speech()
         self._tts = tts
         self._playout = playout
         self._clock = clock
+        self._wanted = wanted
         self._sentences: asyncio.Queue[str | None] = asyncio.Queue(WAITING_SENTENCES)
 
     async def say(self, sentence: str) -> None:
@@ -43,6 +50,7 @@ class Speaking:
         sentence = Spoken(text)
         self.speech.sentences.append(sentence)
         if self._tts is None:  # nothing to speak with: the text counts as said
+            await self._wanted.wait()
             sentence.made = sentence.played = 1
         else:
             await self._synthesize(sentence, self._tts)
@@ -52,10 +60,13 @@ class Speaking:
         asked_at = self._clock.boot()
         working = 0.0
         try:
-            async for pcm in tts.synthesize(sentence.text):
-                working += self._clock.boot() - asked_at
-                await self._playout.put(self.speech, sentence, pcm)
-                asked_at = self._clock.boot()
+            sound = cast("AsyncGenerator[bytes, None]", tts.synthesize(sentence.text))
+            async with aclosing(sound):  # cut off, it stops at once and not when it is collected
+                async for pcm in sound:
+                    working += self._clock.boot() - asked_at
+                    await self._wanted.wait()
+                    await self._playout.put(self.speech, sentence, pcm)
+                    asked_at = self._clock.boot()
         except Exception:
             tts.metrics.on_tts_error()
             raise

@@ -14,6 +14,7 @@ from greenroom.agent.events import ToolCalledEvent
 from greenroom.agent.interfaces import ModelRequest, TextDelta, Usage
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from greenroom.agent.conversation import Conversation
@@ -38,11 +39,11 @@ class Thinking:
         self._clock = clock
         self._emit = emit
 
-    async def answer(self) -> AsyncGenerator[str, None]:
+    async def answer(self, wanted: asyncio.Event) -> AsyncGenerator[str, None]:
         """The answer to the conversation so far, in pieces of text.
 
         Function calls and their results go into the conversation; the text does not: only the voice knows
-        how much of it was heard.
+        how much of it was heard. No function is called before `wanted` is set: what is only prepared has no effect.
         """
         for _ in range(MAX_REQUESTS):
             calls: list[ToolCall] = []
@@ -51,6 +52,7 @@ class Thinking:
                     yield piece
             if not calls:
                 return
+            await wanted.wait()
             await self._call(calls)
         logger.warning("the model asked for functions %d times in one answer: cut off", MAX_REQUESTS)
 

@@ -41,22 +41,34 @@ logger = logging.getLogger("greenroom.agent")
 WAITING_TURNS = 16
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
     """Something the agent is to say: an answer to `text`, or `text` itself when `verbatim`.
 
     `typed` by the user: its transcript is told when its turn comes, as that of speech is when it was recognised.
+    Without `wanted` the answer is only prepared: thought of and made into sound, not spoken, no function called.
     """
 
     text: str
     verbatim: bool = False
     typed: bool = False
     speech_ended_at: float | None = None
+    wanted: asyncio.Event = field(default_factory=_set)
+    untold: list[str] = field(default_factory=list)
     over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Voice:
-    """The turns of one call, one answer at a time. Is the :class:`greenroom.agent.hearing.Listener`."""
+    """The turns of one call, one answer at a time. Is the :class:`greenroom.agent.following.EagerListener`.
+
+    `withdrawn_answers` counts those that were prepared in vain.
+    """
 
     def __init__(
         self,
@@ -82,6 +94,9 @@ class Voice:
         self._answering: asyncio.Task[None] | None = None
         self._user_speaks = False
         self._held = ""
+        self._taking: Turn | None = None
+        self._prepared: Turn | None = None
+        self.withdrawn_answers = 0
 
     # --- what others ask of it ---
 
@@ -100,6 +115,8 @@ class Voice:
         try:
             while True:
                 turn = await self._turns.get()
+                if turn.over.done():  # withdrawn before its time came
+                    continue
                 self._answering = asyncio.create_task(self._take_turn(turn), name=f"{self._name}-answer")
                 try:
                     await asyncio.wait((self._answering,))
@@ -113,6 +130,7 @@ class Voice:
 
     def turn_started(self) -> None:
         self._user_speaks = True
+        self._withdraw()
         self._emit(UserTurnStartedEvent())
         self.interrupt()
 
@@ -126,19 +144,59 @@ class Voice:
     def partial(self, text: str) -> None:
         self._emit(UserTranscriptEvent(text, final=False))
 
+    def probably_final(self, text: str) -> None:
+        self.partial(text)
+        self._withdraw()
+        if whole := self._whole(text):
+            self._prepared = Turn(whole, wanted=asyncio.Event())
+            self._answer_next(self._prepared)
+
+    def went_on(self) -> None:
+        self._withdraw()
+
     def final(self, text: str, speech_ended_at: float) -> None:
         if text:
             self._user_said(text)
         else:
             logger.info("[%s] the user made a sound without words", self._name)
-        whole = " ".join(filter(None, (self._held, text)))
+        whole = self._whole(text)
         # A user who goes on speaking gets one answer to all of it, not one in the middle.
         self._held = whole if self._user_speaks else ""
-        if whole and not self._user_speaks:
-            self._answer_next(Turn(whole, speech_ended_at=speech_ended_at))
+        if not self._user_speaks and not self._confirm(whole, speech_ended_at):
+            self._withdraw()
+            if whole:
+                self._answer_next(Turn(whole, speech_ended_at=speech_ended_at))
 
     def hearing_failed(self, error: Exception) -> None:
         self._report("stt", error)
+
+    # --- an answer that is prepared before the user is surely done ---
+
+    def _whole(self, text: str) -> str:
+        return " ".join(filter(None, (self._held, text)))
+
+    def _confirm(self, text: str, speech_ended_at: float) -> bool:
+        """Whether the answer to `text` is being prepared; it may be spoken now."""
+        turn = self._prepared
+        if turn is None or turn.text != text or turn.over.done():
+            return False
+        self._prepared = None
+        turn.speech_ended_at = speech_ended_at
+        turn.wanted.set()
+        for sentence in turn.untold:
+            self._tell(sentence, turn)
+        return True
+
+    def _withdraw(self) -> None:
+        turn, self._prepared = self._prepared, None
+        if turn is None:
+            return
+        self.withdrawn_answers += 1
+        logger.info("[%s] a prepared answer was withdrawn, %d so far", self._name, self.withdrawn_answers)
+        if self._taking is turn:
+            self.interrupt()
+        else:
+            _resolve(turn)
 
     # --- one turn ---
 
@@ -159,12 +217,14 @@ class Voice:
         self._answering = None
 
     async def _take_turn(self, turn: Turn) -> None:
-        speaking = Speaking(self._tts, self._playout, self._clock)
+        self._taking = turn
+        speaking = Speaking(self._tts, self._playout, self._clock, turn.wanted)
         speaking.speech.on_first_sound = lambda: self._started(speaking.speech, turn)
         if turn.typed:
             self._user_said(turn.text)
+        question = Message(Role.USER, turn.text)
         if not turn.verbatim:
-            self._conversation.add(Message(Role.USER, turn.text))
+            self._conversation.add(question)
         interrupted = True
         try:
             async with asyncio.TaskGroup() as group:
@@ -175,7 +235,11 @@ class Voice:
         except* Exception as errors:
             self._report("answer", _first(errors))
         finally:
-            self._said(speaking.speech, interrupted)
+            self._taking = None
+            if turn.wanted.is_set():
+                self._said(speaking.speech, interrupted)
+            else:
+                self._conversation.retract(question)
             _resolve(turn)
 
     async def _words(self, turn: Turn, speaking: Speaking) -> None:
@@ -184,7 +248,7 @@ class Voice:
             for sentence in splitter.push(turn.text):
                 await self._say(sentence, turn, speaking)
         else:
-            async with aclosing(self._thinking.answer()) as pieces:
+            async with aclosing(self._thinking.answer(turn.wanted)) as pieces:
                 async for piece in pieces:
                     for sentence in splitter.push(piece):
                         await self._say(sentence, turn, speaking)
@@ -192,9 +256,15 @@ class Voice:
             await self._say(rest, turn, speaking)
 
     async def _say(self, sentence: str, turn: Turn, speaking: Speaking) -> None:
+        if turn.wanted.is_set():
+            self._tell(sentence, turn)
+        else:
+            turn.untold.append(sentence)
+        await speaking.say(sentence)
+
+    def _tell(self, sentence: str, turn: Turn) -> None:
         since = turn.speech_ended_at
         self._emit(AgentTranscriptEvent(sentence, None if since is None else self._clock.boot() - since))
-        await speaking.say(sentence)
 
     def _started(self, speech: Speech, turn: Turn) -> None:
         response_seconds = None
