@@ -1,0 +1,127 @@
+"""Somebody in a call of the fake: speaks and hears through real Opus."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+import time
+from array import array
+from typing import TYPE_CHECKING
+
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, AudioResampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SAMPLE_RATE = 16_000
+FRAME_SAMPLES = 320
+FRAME_BYTES = 2 * FRAME_SAMPLES
+FRAME_SECONDS = 0.02
+AUDIBLE_PEAK = 300
+
+
+class Microphone(MediaStreamTrack):
+    """An endless track: what was put into it, then silence; 16 kHz, mono, in real time."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pcm = bytearray()
+        self._started = 0.0
+        self._frames = 0
+        self._quiet = asyncio.Event()
+
+    def put(self, pcm: bytes) -> None:
+        self._pcm += pcm
+        self._quiet.clear()
+
+    async def spoken(self) -> None:
+        """All that was put in has been sent."""
+        if self._pcm:
+            await self._quiet.wait()
+
+    def stop(self) -> None:
+        super().stop()
+        self._quiet.set()
+
+    async def recv(self) -> AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        self._started = self._started or time.monotonic()
+        await asyncio.sleep(max(0.0, self._started + self._frames * FRAME_SECONDS - time.monotonic()))
+        frame = AudioFrame(format="s16", layout="mono", samples=FRAME_SAMPLES)
+        frame.planes[0].update(bytes(self._pcm[:FRAME_BYTES]).ljust(FRAME_BYTES, b"\0"))
+        del self._pcm[:FRAME_BYTES]
+        if not self._pcm:
+            self._quiet.set()
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts = self._frames * FRAME_SAMPLES
+        frame.time_base = fractions.Fraction(1, SAMPLE_RATE)
+        self._frames += 1
+        return frame
+
+
+class Ear:
+    """What came from one agent: 16 kHz, 16-bit, mono."""
+
+    def __init__(self) -> None:
+        self.pcm = bytearray()
+        self.last_sound_at = 0.0
+        self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        self._changed = asyncio.Event()
+
+    def hear(self, frame: AudioFrame) -> None:
+        for resampled in self._resampler.resample(frame):
+            piece = bytes(resampled.planes[0])[: 2 * resampled.samples]
+            self.pcm += piece
+            if peak(piece) >= AUDIBLE_PEAK:
+                self.last_sound_at = time.monotonic()
+        self._changed.set()
+
+    @property
+    def sound_seconds(self) -> float:
+        """How much of it can be heard, counted in frames of 20 ms."""
+        pieces = (bytes(self.pcm[start : start + FRAME_BYTES]) for start in range(0, len(self.pcm), FRAME_BYTES))
+        return sum(FRAME_SECONDS for piece in pieces if peak(piece) >= AUDIBLE_PEAK)
+
+    async def until(self, condition: Callable[[Ear], bool]) -> None:
+        """What was heard fulfils `condition`, which is asked again with each frame."""
+        while not condition(self):
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class Caller:
+    """One participant; a user may be in the call several times, with a session each."""
+
+    def __init__(self, user_id: str, name: str, session_id: str) -> None:
+        self.user_id = user_id
+        self.name = name
+        self.session_id = session_id
+        self.lookup_prefix = f"prefix-{session_id}"
+        self._microphones: list[Microphone] = []
+
+    def __repr__(self) -> str:
+        return f"Caller({self.user_id!r}, {self.session_id!r})"
+
+    def microphone(self) -> Microphone:
+        """A microphone for one more agent: each gets a track of its own."""
+        microphone = Microphone()
+        self._microphones.append(microphone)
+        return microphone
+
+    async def speak(self, pcm: bytes) -> None:
+        """Say `pcm` (16 kHz, 16-bit, mono) to all agents in the call; returns when it has been said."""
+        microphones = [microphone for microphone in self._microphones if microphone.readyState == "live"]
+        for microphone in microphones:
+            microphone.put(pcm)
+        for microphone in microphones:
+            await microphone.spoken()
+
+
+def peak(pcm: bytes) -> int:
+    samples = array("h", pcm[: len(pcm) // 2 * 2])
+    return max(max(samples), -min(samples)) if samples else 0
