@@ -2,20 +2,29 @@
 
 Knows nothing of agents, engines or how the figures are published. The 25 names are a public format: they
 stand in `AgentSession.status.metrics` and in the answers of the REST API.
+
+Figures leave a process in one of two forms. `to_dict` gives plain numbers, for people and clients. `weighted` gives an
+average as its sum and count, so that what is restored from it can be merged and grown further.
 """
 
 # ruff: noqa: RUF009 - the calls give dataclass fields, each with a factory of its own
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+Weighted = dict[str, int | dict[str, float]]
+"""Totals as numbers, averages as `{"sum": …, "count": …}`; figures without a sample are left out."""
+
 
 class Counter:
     """A whole number that grows from 0."""
+
+    __slots__ = ("_description", "_total")
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __init__(self, description: str = "") -> None:
         self._description = description
@@ -31,12 +40,29 @@ class Counter:
     def value(self) -> int:
         return self._total
 
+    def merge(self, other: Counter) -> None:
+        """Add what `other` has counted."""
+        self._total += other._total
+
+    def weighted(self) -> int:
+        return self._total
+
+    def restore(self, value: Any) -> None:
+        """Add a total that :meth:`value` gave. TypeError, ValueError: it is no number."""
+        self._total += int(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Counter) and self._total == other._total
+
     def __repr__(self) -> str:
         return f"Counter({self._total})"
 
 
 class Average:
     """The mean of all samples so far; None before the first."""
+
+    __slots__ = ("_count", "_description", "_sum")
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __init__(self, description: str = "") -> None:
         self._description = description
@@ -54,6 +80,29 @@ class Average:
     def value(self) -> float | None:
         return self._sum / self._count if self._count else None
 
+    def merge(self, other: Average) -> None:
+        """Take in all samples of `other`."""
+        self._sum += other._sum
+        self._count += other._count
+
+    def weighted(self) -> dict[str, float] | None:
+        """Sum and count of the samples; None before the first."""
+        return {"sum": self._sum, "count": self._count} if self._count else None
+
+    def restore(self, value: Any) -> None:
+        """Take in samples from :meth:`weighted`; a plain number is one sample.
+
+        TypeError, ValueError, KeyError: `value` is neither.
+        """
+        if isinstance(value, dict):
+            self._sum += float(value["sum"])
+            self._count += int(value["count"])
+        else:
+            self.update(float(value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Average) and (self._sum, self._count) == (other._sum, other._count)
+
     def __repr__(self) -> str:
         return f"Average({self.value()}, {self._count} samples)"
 
@@ -66,7 +115,7 @@ def _counter(description: str) -> Counter:
     return field(default_factory=lambda: Counter(description))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AgentMetrics:
     """All figures of one session. The fields stay, their values grow."""
 
@@ -103,20 +152,37 @@ class AgentMetrics:
         """
         return {name: self._metric(name).value() for name in (tuple(fields) or FIELD_NAMES)}
 
+    def weighted(self) -> Weighted:
+        """The figures that have a sample, in the form that :meth:`from_dict` restores without loss."""
+        values = ((name, getattr(self, name).weighted()) for name in FIELD_NAMES)
+        return {name: value for name, value in values if value}
+
     @classmethod
-    def from_dict(cls, values: Mapping[str, float | None]) -> AgentMetrics:
-        """Figures from :meth:`to_dict`: a total exactly, an average as one sample. Other names are ignored."""
+    def from_dict(cls, values: Mapping[str, Any]) -> AgentMetrics:
+        """Figures from :meth:`weighted`, exactly; or from :meth:`to_dict`, an average then as one sample.
+
+        None is no sample; other names are ignored.
+        """
         metrics = cls()
         for name in FIELD_NAMES:
-            value = values.get(name)
-            metric = metrics._metric(name)
-            if value is None:
-                continue
-            if isinstance(metric, Counter):
-                metric.inc(int(value))
-            else:
-                metric.update(value)
+            if (value := values.get(name)) is not None:
+                metrics._metric(name).restore(value)
         return metrics
+
+    def merge(self, other: AgentMetrics) -> None:
+        """Add the figures of `other`: totals as sums, averages by their weight."""
+        for name in FIELD_NAMES:
+            getattr(self, name).merge(getattr(other, name))
+
+    def copy(self) -> AgentMetrics:
+        """The figures as they are now; the copy grows apart from them."""
+        metrics = AgentMetrics()
+        metrics.merge(self)
+        return metrics
+
+    def __repr__(self) -> str:
+        sampled = (f"{name}={getattr(self, name)!r}" for name in self.weighted())
+        return f"AgentMetrics({', '.join(sampled)})"
 
     def _metric(self, name: str) -> Counter | Average:
         if name not in FIELD_NAMES:

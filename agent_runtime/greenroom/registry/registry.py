@@ -1,43 +1,120 @@
-"""The sessions of one process, with requests to close them.
+"""The sessions of all nodes that share a store: their records, their places under the limits, requests to close them.
 
-Its methods are those of a registry that several nodes share, so they are async; this one keeps everything in memory.
+A registry owns the sessions that were admitted through it. It keeps their records in memory and answers for them
+without asking the store; the copies there are for the other nodes, and are written again when they are lost. It knows
+nothing of agents, and decides no end.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 import uuid
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from greenroom.errors import MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded
+from greenroom.redaction import described
+from greenroom.registry import records
+from greenroom.registry.heartbeat import Heartbeat
 from greenroom.registry.info import SessionInfo
+from greenroom.registry.keys import ENDED, SESSIONS, call_folder, close_key, ended_key, record_key
+from greenroom.registry.memory import InMemorySessionKVStore
+from greenroom.registry.store import Entry
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
+    from greenroom.registry.store import SessionKVStore
     from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.runtime.registry")
+
+_CLOSE_REQUEST_SECONDS = 86_400.0
+_KEPT_AT_MOST = 1_000
+_BATCH = 100
+
+_Id = tuple[str, str]  # call id, session id
 
 
 class SessionRegistry:
-    """Records of live sessions by call and session id."""
+    """Records of sessions by call and session id, in `store` (None: in this process alone).
 
-    def __init__(self, *, node_id: str | None = None, clock: Clock | None = None) -> None:
-        self._node_id = node_id or str(uuid.uuid4())
+    A record lives `ttl` seconds without its owner's renewal. Ended sessions are listed for `kept_seconds`, the last
+    1,000 of each node. What `store` raises passes through.
+    """
+
+    def __init__(
+        self,
+        store: SessionKVStore | None = None,
+        *,
+        node_id: str | None = None,
+        ttl: float = 30.0,
+        clock: Clock | None = None,
+        kept_seconds: float = 3600.0,
+    ) -> None:
+        if ttl <= 0:
+            raise ValueError("ttl must be > 0")
+        if kept_seconds < 0:
+            raise ValueError("kept_seconds must be >= 0")
         self._clock = clock or SystemClock()
-        self._records: dict[tuple[str, str], SessionInfo] = {}
-        self._close_requests: set[tuple[str, str]] = set()
+        self._store = store if store is not None else InMemorySessionKVStore(clock=self._clock)
+        self._node_id = node_id or str(uuid.uuid4())
+        self._lifetimes = records.Lifetimes(ttl, kept_seconds)
+        self._own: dict[_Id, records.Own] = {}
+        self._asked: set[_Id] = set()
+        self._wake: Callable[[str, str], None] | None = None
+        self._notes: deque[str] = deque()  # of our ended sessions, oldest first
+        self._owed: dict[_Id, tuple[_Entries, _Keys]] = {}  # ends that the store has not taken yet
+        self._refreshing = asyncio.Lock()
+        self._at_rest = asyncio.Event()  # no refresh is writing at the moment
+        self._at_rest.set()
+        self._renewed_at: float | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def node_id(self) -> str:
         return self._node_id
 
+    @property
+    def ttl(self) -> float:
+        """Seconds after which the sessions of a dead node are gone."""
+        return self._lifetimes.ttl
+
     async def start(self) -> None:
-        """Called once, before anything else."""
+        """Called once, before anything else. Raises what the store raises if it cannot be reached."""
+        await self._store.start()
+        self._renewed_at = self._clock.boot()
+        self._tasks = [asyncio.create_task(self._listen(), name="registry-listen")]
+        twin = self._store.twin() if isinstance(self._clock, SystemClock) else None
+        if twin is None:
+            self._tasks.append(asyncio.create_task(self._beat(), name="registry-heartbeat"))
+        else:
+            self._heartbeat = Heartbeat(twin, self._keys_to_renew, self.ttl / 3, self._clock)
+            self._heartbeat.start()
 
     async def stop(self) -> None:
-        self._records.clear()
-        self._close_requests.clear()
+        """Sessions that are still here leave the store without a trace."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
+            self._heartbeat = None
+        try:
+            await self._leave_nothing()
+        except Exception as error:
+            logger.warning("what is left of this node's sessions expires in %g s: %s", self.ttl, described(error))
+        await self._store.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -48,31 +125,297 @@ class SessionRegistry:
     ) -> None:
         await self.stop()
 
+    # --- the owner's side ---
+
+    async def admit(
+        self,
+        info: SessionInfo,
+        *,
+        max_concurrent_sessions: int | None = None,
+        max_sessions_per_call: int | None = None,
+    ) -> None:
+        """Take a place under each limit and write the record, all or none; the session is ours from then on.
+
+        Raises MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded. The limits count the living sessions of all
+        nodes on the store, as exactly as :meth:`SessionKVStore.put_within` of that store does.
+        """
+        if self._overdue:  # this very loop was blocked: our places must not look free for it
+            await self.refresh({})
+        limits = {SESSIONS: max_concurrent_sessions, call_folder(SESSIONS, info.call_id): max_sessions_per_call}
+        own = records.Own.of(info)
+        try:
+            full = await self._store.put_within(
+                self._living([own]), limits={folder: most for folder, most in limits.items() if most is not None}
+            )
+        except asyncio.CancelledError:
+            with suppress(Exception):  # it may have been written all the same; else it expires
+                await self._store.put_within((), drop=[own.record, own.note])
+            raise
+        if full == SESSIONS:
+            raise MaxConcurrentSessionsExceeded(max_concurrent_sessions or 0)
+        if full is not None:
+            raise MaxSessionsPerCallExceeded(max_sessions_per_call or 0)
+        self._own[info.call_id, info.session_id] = own
+
     async def register(self, call_id: str, session_id: str) -> None:
-        now = self._clock.wall().timestamp()
-        self._records[call_id, session_id] = SessionInfo(session_id, call_id, self._node_id, now, now)
+        """Take in a session that runs already, whatever the limits; it is ours even if the store fails just now."""
+        now = self._now()
+        await self.update(SessionInfo(session_id, call_id, self._node_id, now, now))
+
+    async def update(self, info: SessionInfo) -> None:
+        """Write the new state of a session of ours."""
+        own = self._own.setdefault((info.call_id, info.session_id), records.Own.of(info))
+        own.info = info
+        await self._at_rest.wait()
+        await self._store.put_within(self._living([own]))
+
+    async def rename(self, info: SessionInfo, former_id: str) -> None:
+        """A session of ours has another id from now on, and keeps its places."""
+        former = self._own.pop((info.call_id, former_id), None) or records.Own.of(replace(info, session_id=former_id))
+        own = self._own[info.call_id, info.session_id] = records.Own.of(info)
+        if (info.call_id, former_id) in self._asked:
+            self._asked.add((info.call_id, info.session_id))
+        await self._at_rest.wait()
+        await self._store.put_within(
+            self._living([own]), drop=[former.record, former.note, self._forget_request(info.call_id, former_id)]
+        )
+
+    async def finish(self, info: SessionInfo) -> None:
+        """A session of ours is over, as `info` tells: its places are free, and it is listed for a while.
+
+        If the store fails, this is done at the next refresh.
+        """
+        own = records.Own.of(info)
+        entries, drop = [], [own.record]
+        if self._lifetimes.kept > 0:
+            entries.append(Entry(own.note, records.encode(info), self._lifetimes.kept))
+            self._notes.append(own.note)
+            if len(self._notes) > _KEPT_AT_MOST:
+                drop.append(self._notes.popleft())
+        await self._end(info.call_id, info.session_id, entries, drop)
 
     async def remove(self, call_id: str, session_id: str) -> None:
-        self._records.pop((call_id, session_id), None)
-        self._close_requests.discard((call_id, session_id))
+        """Forget a session, as if it had never been."""
+        await self._end(call_id, session_id, [], [record_key(call_id, session_id), ended_key(call_id, session_id)])
 
-    async def update_metrics(self, call_id: str, session_id: str, metrics: Mapping[str, Any]) -> None:
-        record = self._records.get((call_id, session_id))
-        if record is not None:
-            now = self._clock.wall().timestamp()
-            self._records[call_id, session_id] = replace(record, metrics=dict(metrics), metrics_updated_at=now)
+    async def update_metrics(self, call_id: str, session_id: str, metrics: Any) -> None:
+        """Write the figures of one session at once. `metrics`: an AgentMetrics, figures by name, or with `to_dict`."""
+        own = self._own.get((call_id, session_id))
+        info = own.info if own is not None else await self._read(call_id, session_id)
+        if info is None:
+            return
+        info = replace(info, metrics=records.snapshot(metrics), metrics_updated_at=self._now())
+        if own is not None:
+            await self.update(info)
+        else:
+            key = record_key(call_id, session_id)
+            await self._store.set(key, records.encode(info), self.ttl, only_if_exists=True)
 
-    async def request_close(self, call_id: str, session_id: str) -> None:
-        """Remembered until the session is removed; for one that is not known it says nothing and does nothing."""
-        if (call_id, session_id) in self._records:
-            self._close_requests.add((call_id, session_id))
+    async def refresh(self, metrics: Mapping[str, Any]) -> None:
+        """Renew every session of ours, with new figures for those in `metrics` (by session id), in few operations.
+
+        Records that the store has lost are written again, and ends that it has not taken yet are told once more.
+        """
+        async with self._refreshing:
+            await self._pay()
+            ids = list(self._own)
+            for start in range(0, len(ids), _BATCH):
+                await self._refresh_some(ids[start : start + _BATCH], metrics)
+                await asyncio.sleep(0)
+            self._renewed_at = self._clock.boot()
+
+    def on_close_request(self, wake: Callable[[str, str], None]) -> None:
+        """`wake(call_id, session_id)` is called in the event loop when one of ours is asked to close.
+
+        That is at once if the store notifies, or the request was made here. What :meth:`get_close_requests` says holds
+        in any case: ask it from time to time.
+        """
+        self._wake = wake
 
     async def get_close_requests(self, sessions: Mapping[str, str]) -> list[str]:
-        """Those of `sessions` (session id → call id) that were asked to close."""
-        return [sid for sid, call_id in sessions.items() if (call_id, sid) in self._close_requests]
+        """Those of `sessions` (session id → call id) that were asked to close and have not ended since."""
+        if not sessions:
+            return []
+        flags = await self._store.mget([close_key(call_id, session_id) for session_id, call_id in sessions.items()])
+        return [
+            session_id
+            for (session_id, call_id), flag in zip(sessions.items(), flags, strict=True)
+            if flag is not None or (call_id, session_id) in self._asked
+        ]
+
+    # --- anyone's ---
+
+    async def request_close(self, call_id: str, session_id: str) -> bool:
+        """Ask for a session's end, wherever it runs. False: there is no such living session, and nothing was asked."""
+        if (call_id, session_id) in self._own:
+            self._tell(call_id, session_id)
+            return True
+        info = await self._read(call_id, session_id)
+        if info is None:
+            return False
+        flag = close_key(call_id, session_id)
+        await self._store.set(flag, b"", _CLOSE_REQUEST_SECONDS)
+        if await self._read(call_id, session_id) is None:  # it ended meanwhile: nobody would take the flag away
+            await self._store.delete([flag])
+            return False
+        await self._store.notify(_channel(info.node_id), json.dumps([call_id, session_id]).encode())
+        return True
 
     async def get(self, call_id: str, session_id: str) -> SessionInfo | None:
-        return self._records.get((call_id, session_id))
+        """A living session. Of ours the newest there is, without asking the store."""
+        own = self._own.get((call_id, session_id))
+        return own.info if own is not None else await self._read(call_id, session_id)
 
-    async def get_for_call(self, call_id: str) -> list[SessionInfo]:
-        return [record for (call, _), record in self._records.items() if call == call_id]
+    async def get_for_call(self, call_id: str) -> _Sessions:
+        """The living sessions of a call."""
+        return list((await self._all_living(call_id)).values())
+
+    async def list(self, call_id: str | None = None) -> _Sessions:
+        """The sessions of a call, or all: living ones, those that ended lately, and those lost with their node."""
+        # Notes first: a session that comes after this look has one, too, and must not seem lost for it.
+        notes = await self._store.list_folder(_folder(ENDED, call_id))
+        living = await self._all_living(call_id)
+        ended = [note for note in notes if SESSIONS + note.removeprefix(ENDED) not in living]
+        found = [*living.values(), *(await self._decoded(ended)).values()]
+        return sorted(found, key=lambda info: (_created(info), info.session_id))
+
+    # --- inside: reading ---
+
+    async def _read(self, call_id: str, session_id: str) -> SessionInfo | None:
+        return records.decode(await self._store.get(record_key(call_id, session_id)))
+
+    async def _all_living(self, call_id: str | None) -> dict[str, SessionInfo]:
+        """By key; ours from memory."""
+        ours = {own.record: own.info for own in self._own.values() if call_id in (None, own.info.call_id)}
+        keys = await self._store.list_folder(_folder(SESSIONS, call_id))
+        return ours | await self._decoded([key for key in keys if key not in ours])
+
+    async def _decoded(self, keys: Sequence[str]) -> dict[str, SessionInfo]:
+        values: list[bytes | None] = []
+        for start in range(0, len(keys), _BATCH):
+            values += await self._store.mget(list(keys[start : start + _BATCH]))
+        infos = zip(keys, map(records.decode, values), strict=True)
+        return {key: info for key, info in infos if info is not None}
+
+    # --- inside: writing ---
+
+    def _now(self) -> float:
+        return self._clock.wall().timestamp()
+
+    def _living(self, some: Iterable[records.Own]) -> _Entries:
+        now = self._now()
+        return [entry for own in some for entry in own.living(now, self._lifetimes)]
+
+    async def _end(self, call_id: str, session_id: str, entries: _Entries, drop: _Keys) -> None:
+        self._own.pop((call_id, session_id), None)
+        drop.append(self._forget_request(call_id, session_id))
+        self._owed[call_id, session_id] = (entries, drop)
+        await self._at_rest.wait()
+        await self._store.put_within(entries, drop=drop)
+        self._owed.pop((call_id, session_id), None)
+
+    def _forget_request(self, call_id: str, session_id: str) -> str:
+        self._asked.discard((call_id, session_id))
+        return close_key(call_id, session_id)
+
+    async def _pay(self) -> None:
+        for which, (entries, drop) in list(self._owed.items()):
+            await self._store.put_within(entries, drop=drop)
+            self._owed.pop(which, None)
+
+    async def _refresh_some(self, ids: Sequence[_Id], metrics: Mapping[str, Any]) -> None:
+        now = self._now()
+        told: _Owns = []
+        silent: _Owns = []
+        for own in (self._own[which] for which in ids if which in self._own):
+            figures = metrics.get(own.info.session_id)
+            if figures is not None:
+                own.info = replace(own.info, metrics=records.snapshot(figures), metrics_updated_at=now)
+            (silent if figures is None else told).append(own)
+        self._at_rest.clear()
+        try:
+            gone = set(await self._store.renew_all([life for own in silent for life in own.lives(self._lifetimes)]))
+            told += [own for own in silent if gone.intersection((own.record, own.note))]
+            entries = self._living(own for own in told if self._is_ours(own))
+            if entries:
+                await self._store.put_within(entries)
+        finally:
+            self._at_rest.set()
+
+    def _is_ours(self, own: records.Own) -> bool:
+        return (own.info.call_id, own.info.session_id) in self._own
+
+    async def _leave_nothing(self) -> None:
+        await self._pay()
+        own = list(self._own.values())
+        self._own.clear()
+        self._asked.clear()
+        flags = [close_key(one.info.call_id, one.info.session_id) for one in own]
+        drop = [*(one.record for one in own), *(one.note for one in own), *flags]
+        for start in range(0, len(drop), _BATCH):
+            await self._store.put_within((), drop=drop[start : start + _BATCH])
+
+    # --- inside: renewing ---
+
+    @property
+    def _overdue(self) -> bool:
+        late = self.ttl / 2
+        return self._heartbeat is None and self._renewed_at is not None and self._clock.boot() - self._renewed_at > late
+
+    def _keys_to_renew(self) -> _Lives:
+        """Called in the heartbeat's thread: reads, changes nothing."""
+        return [life for own in tuple(self._own.values()) for life in own.lives(self._lifetimes)]
+
+    async def _beat(self) -> None:
+        while True:
+            await self._clock.sleep(self.ttl / 3)
+            try:
+                await self.refresh({})
+            except Exception as error:
+                logger.warning("sessions could not be renewed in the store: %s", described(error))
+
+    # --- inside: close requests ---
+
+    def _tell(self, call_id: str, session_id: str) -> None:
+        self._asked.add((call_id, session_id))
+        if self._wake is not None:
+            self._wake(call_id, session_id)
+
+    async def _listen(self) -> None:
+        async for message in self._store.notifications(_channel(self._node_id)):
+            try:
+                if message is None:
+                    await self._tell_missed()
+                else:
+                    call_id, session_id = json.loads(message)
+                    if (call_id, session_id) in self._own:
+                        self._tell(call_id, session_id)
+            except Exception as error:
+                logger.warning("a close request was not heard at once: %s", described(error))
+
+    async def _tell_missed(self) -> None:
+        ours = list(self._own)
+        for start in range(0, len(ours), _BATCH):
+            some = {session_id: call_id for call_id, session_id in ours[start : start + _BATCH]}
+            for session_id in await self.get_close_requests(some):
+                self._tell(some[session_id], session_id)
+
+
+def _channel(node_id: str) -> str:
+    """Where a node hears of requests to close its sessions."""
+    return f"close/{node_id}"
+
+
+def _folder(top: str, call_id: str | None) -> str:
+    return top if call_id is None else call_folder(top, call_id)
+
+
+def _created(info: SessionInfo) -> float:
+    return info.started_at if info.created_at is None else info.created_at
+
+
+_Sessions = list[SessionInfo]  # a method of the registry is called `list`, too
+_Entries = list[Entry]
+_Keys = list[str]
+_Owns = list[records.Own]
+_Lives = list[tuple[str, float]]

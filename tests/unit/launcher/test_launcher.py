@@ -12,7 +12,8 @@ from tests.unit.runtime.stories import story
 
 from greenroom.errors import AgentExit, InvalidParameters, StartAbandoned, StartTimedOut
 from greenroom.recipe import Recipe
-from greenroom.registry import SessionRegistry
+from greenroom.observability import AgentMetrics
+from greenroom.registry import InMemorySessionKVStore, SessionRegistry
 from greenroom.warmup import Warmable
 
 
@@ -384,14 +385,17 @@ async def test_the_registry_knows_live_sessions_and_their_figures():
         session = await launcher.start_session("one")
         info = await launcher.get_session_info("one", session.id)
         assert info is not None
-        assert (info.session_id, info.call_id, info.metrics) == (session.id, "one", {})
+        assert (info.session_id, info.call_id, info.call_type, info.phase) == (session.id, "one", "default", "Running")
+        assert info.started_at == session.started_at.timestamp()
         session.agent.metrics.llm_input_tokens__total.inc(7)
-        await asyncio.sleep(2.1)
         info = await launcher.get_session_info("one", session.id)
         assert info is not None
-        assert info.metrics["llm_input_tokens__total"] == 7
-        assert len(info.metrics) == 25
-        assert info.metrics_updated_at > info.started_at
+        assert info.metrics.to_dict()["llm_input_tokens__total"] == 7, "of a session here the figures are fresh"
+        await asyncio.sleep(2.1)
+        told = await launcher.registry.get("one", session.id)
+        assert told is not None
+        assert told.metrics.to_dict()["llm_input_tokens__total"] == 7
+        assert told.metrics_updated_at > told.started_at
         assert [item.session_id for item in await launcher.registry.get_for_call("one")] == [session.id]
         await launcher.close_session(session.id, wait=True)
         assert await launcher.get_session_info("one", session.id) is None
@@ -412,15 +416,17 @@ async def test_a_close_request_acts_at_once_here_and_with_the_next_look_from_els
 
 @story
 async def test_a_registry_that_fails_costs_no_call():
-    class Broken(SessionRegistry):
-        async def register(self, call_id: str, session_id: str) -> None:
+    class Broken(InMemorySessionKVStore):
+        async def put_within(self, *args: object, **kwargs: object) -> None:
             raise ConnectionError("redis is away")
 
-        async def get_close_requests(self, sessions) -> list[str]:
+        async def mget(self, keys: list[str]) -> list[bytes | None]:
             raise ConnectionError("redis is away")
 
     file = AgentFile(VirtualClock())
-    async with launcher_of(file, registry=Broken(), agent_idle_timeout=10) as launcher:
+    async with launcher_of(
+        file, registry=SessionRegistry(Broken(clock=file.clock), clock=file.clock), agent_idle_timeout=10
+    ) as launcher:
         session = await launcher.start_session("one")
         await asyncio.sleep(100)
         assert not session.finished

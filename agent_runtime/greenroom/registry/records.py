@@ -1,0 +1,84 @@
+"""A session's records as they stand in a store: the living one, and what is told of it afterwards.
+
+Two keys each: the record that lives as long as its owner renews it, and the note under `ended/`. That note is written
+together with the first record, as a will: should the record vanish because its node died, the note says so, and nobody
+has to notice the death. The owner overwrites it with how the session really ended.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from greenroom.observability.metrics import AgentMetrics
+from greenroom.registry.info import SessionInfo
+from greenroom.registry.keys import ended_key, record_key
+from greenroom.registry.store import Entry
+from greenroom_core.model.phases import Phase
+from greenroom_core.model.reasons import EndReason
+
+logger = logging.getLogger("greenroom.runtime.registry")
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """In seconds. `ttl`: how long a record lives without its owner; `kept`: how long an ended session is listed."""
+
+    ttl: float
+    kept: float
+
+
+@dataclass(slots=True)
+class Own:
+    """A session of this registry: what is known of it, and its two keys."""
+
+    info: SessionInfo
+    record: str
+    note: str
+
+    @classmethod
+    def of(cls, info: SessionInfo) -> Own:
+        return cls(info, record_key(info.call_id, info.session_id), ended_key(info.call_id, info.session_id))
+
+    def living(self, now: float, lifetimes: Lifetimes) -> list[Entry]:
+        entries = [Entry(self.record, encode(self.info), lifetimes.ttl)]
+        if lifetimes.kept > 0:
+            will = lost(self.info, now + lifetimes.ttl)
+            entries.append(Entry(self.note, encode(will), lifetimes.ttl + lifetimes.kept))
+        return entries
+
+    def lives(self, lifetimes: Lifetimes) -> list[tuple[str, float]]:
+        """Keys and times to live, to renew what :meth:`living` wrote."""
+        both = [(self.record, lifetimes.ttl), (self.note, lifetimes.ttl + lifetimes.kept)]
+        return both if lifetimes.kept > 0 else both[:1]
+
+
+def lost(info: SessionInfo, at: float) -> SessionInfo:
+    """How `info` stands if its node is never heard of again: known from `at` on."""
+    message = f"node {info.node_id} was lost: it no longer renews its sessions"
+    return replace(info, phase=Phase.FAILED, reason=EndReason.POD_LOST, message=message, ended_at=at)
+
+
+def encode(info: SessionInfo) -> bytes:
+    return json.dumps(info.to_dict(), separators=(",", ":")).encode()
+
+
+def decode(value: bytes | None) -> SessionInfo | None:
+    """None for no value, and for one that is no record of ours, which the log then tells."""
+    if value is None:
+        return None
+    try:
+        return SessionInfo.from_dict(json.loads(value))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.warning("a record in the session store cannot be read: %s: %s", type(error).__name__, error)
+        return None
+
+
+def snapshot(metrics: Any) -> AgentMetrics:
+    """The figures as they are now: of our metrics, of figures by name, or of anything that has `to_dict`."""
+    if isinstance(metrics, AgentMetrics):
+        return metrics.copy()
+    return AgentMetrics.from_dict(metrics if isinstance(metrics, Mapping) else metrics.to_dict())
