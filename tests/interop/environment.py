@@ -1,4 +1,4 @@
-"""An environment of its own with the package `vision_agents` and, beside it, this project: made once, kept in the cache.
+"""An environment with the package `vision_agents` and, beside it, this project: made once, kept in the cache.
 
 python -m tests.interop.environment      makes it and prints its Python
 """
