@@ -7,27 +7,68 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenroom.agent import Agent, User
+    from greenroom.errors import MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded, SessionLimitExceeded
     from greenroom.launcher import AgentLauncher
+    from greenroom.observability import AgentMetrics, MetricsCollector
     from greenroom.options import ServeOptions
+    from greenroom.registry import InMemorySessionKVStore, SessionInfo, SessionKVStore, SessionRegistry
+    from greenroom.registry.redis import RedisSessionKVStore
     from greenroom.runner import Runner
     from greenroom.session import AgentSession
+    from greenroom.warmup import Warmable, WarmupCache
 
-__all__ = ["Agent", "AgentLauncher", "AgentSession", "Runner", "ServeOptions", "User"]
+__all__ = [
+    "Agent",
+    "AgentLauncher",
+    "AgentMetrics",
+    "AgentSession",
+    "InMemorySessionKVStore",
+    "MaxConcurrentSessionsExceeded",
+    "MaxSessionsPerCallExceeded",
+    "MetricsCollector",
+    "RedisSessionKVStore",
+    "Runner",
+    "ServeOptions",
+    "SessionInfo",
+    "SessionKVStore",
+    "SessionLimitExceeded",
+    "SessionRegistry",
+    "User",
+    "Warmable",
+    "WarmupCache",
+]
 
 _HOMES = {
     "Agent": "greenroom.agent",
     "AgentLauncher": "greenroom.launcher",
+    "AgentMetrics": "greenroom.observability",
     "AgentSession": "greenroom.session",
+    "InMemorySessionKVStore": "greenroom.registry",
+    "MaxConcurrentSessionsExceeded": "greenroom.errors",
+    "MaxSessionsPerCallExceeded": "greenroom.errors",
+    "MetricsCollector": "greenroom.observability",
+    "RedisSessionKVStore": "greenroom.registry.redis",
     "Runner": "greenroom.runner",
     "ServeOptions": "greenroom.options",
+    "SessionInfo": "greenroom.registry",
+    "SessionKVStore": "greenroom.registry",
+    "SessionLimitExceeded": "greenroom.errors",
+    "SessionRegistry": "greenroom.registry",
     "User": "greenroom.agent",
+    "Warmable": "greenroom.warmup",
+    "WarmupCache": "greenroom.warmup",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'greenroom' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    try:
+        value = getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name == "redis":  # without its package that store is simply not there
+            raise AttributeError(str(error)) from error
+        raise
     globals()[name] = value
     return value
 

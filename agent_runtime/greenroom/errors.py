@@ -19,6 +19,14 @@ class MaxSessionsPerCallExceeded(SessionLimitExceeded):
         self.limit = limit
 
 
+class NoFreeSlot(SessionLimitExceeded):
+    """In a cluster: this pod had no free slot for the session before its start deadline."""
+
+
+class RegistryUnavailable(RuntimeError):
+    """The registry gives no answer now, so nobody can say whether there is room; trying again later may help."""
+
+
 class InvalidParameters(ValueError):
     """The parameters of a session do not fit `create_agent` and `join_call`."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
 from greenroom_core.model.metrics import SessionMetrics
 
@@ -47,16 +48,36 @@ class HostedAgent(Protocol):
 
 
 def adopt(agent: HostedAgent, session_id: str) -> None:
-    """Gives the agent the session's name, where it can take one."""
+    """Gives the agent the session's name, where it can take one: agents of Vision Agents keep theirs in `_id`."""
     adopt_id = getattr(agent, "adopt_id", None)
     if callable(adopt_id):
         adopt_id(session_id)
+    elif getattr(agent, "_id", None) == agent.id:
+        agent._id = session_id  # type: ignore[attr-defined]
+
+
+def show_video_file(agent: HostedAgent, path: str) -> None:
+    """Has the agent take its video from a file. Raises TypeError where it cannot."""
+    override = getattr(agent, "set_video_track_override_path", None)
+    if not callable(override):
+        raise TypeError(f"this agent takes no video file ({path}): it has no set_video_track_override_path")
+    override(path)
 
 
 async def close(agent: HostedAgent) -> None:
     closing = agent.close()
     if inspect.isawaitable(closing):
         await closing
+
+
+def agent_metrics(agent: HostedAgent, session_id: str) -> AgentMetrics | None:
+    """The agent's own metrics, or what another framework's agent says of itself; None when it cannot say."""
+    try:
+        metrics = agent.metrics
+        return metrics if isinstance(metrics, AgentMetrics) else AgentMetrics.from_dict(metrics.to_dict())
+    except Exception as error:
+        logger.warning("session %s: its metrics cannot be read: %s", session_id, described(error))
+        return None
 
 
 def figures(agent: HostedAgent, session_id: str) -> SessionMetrics | None:

@@ -19,6 +19,7 @@ from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, N
 from greenroom.redaction import bounded, described, traced
 from greenroom.watch import Watch
 from greenroom_core.model.reasons import EndReason
+from greenroom_core.session_context import session_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,8 @@ class SessionLife:
     async def run(self) -> Ended:
         """The whole life. Raises nothing of the agent's; cancelled, it still closes the agent."""
         try:
-            reason, message = await self._to_the_end()
+            with session_context(self.assignment.session_id, self.assignment.call_id):
+                reason, message = await self._to_the_end()
             self.ending = Ended(reason, bounded(message), self._clock.wall())
             self._notify(self.ending)
             return self.ending
@@ -122,7 +124,11 @@ class SessionLife:
     async def _perform(self, arguments: Arguments) -> None:
         """The agent's own task: it is built, and goes into the call."""
         made = self.assignment
-        agent = await self._recipe.build(arguments.create, session_id=made.session_id, prepare=made.prepare)
+        agent = await self._recipe.build(
+            arguments.create,
+            session_id=made.session_id,
+            video_track_override_path=made.video_track_override_path,
+        )
         if self._abandoned:  # it came after all, when nobody waits for it any more
             await hosted.close(agent)
             return

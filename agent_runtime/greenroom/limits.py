@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from greenroom_core.model.reasons import EndReason
+
+if TYPE_CHECKING:
+    from greenroom_core.model.session import SessionLimits
 
 _SHORTEST_PAUSE_SECONDS = 0.001
 
@@ -19,6 +23,14 @@ class TimeLimits:
     max_duration_seconds: float | None = None
     leave_timeout_seconds: float = 30.0
     check_interval_seconds: float = 5.0
+
+    def with_session(self, asked: SessionLimits) -> TimeLimits:
+        """What a session asks for itself goes before what the launcher says."""
+        given = {
+            "idle_timeout_seconds": asked.idle_timeout_seconds,
+            "max_duration_seconds": asked.max_duration_seconds,
+        }
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def overstepped(self, *, elapsed: float, idle_for: float, on_call_for: float) -> EndReason | None:
         """The limit that ends the session now. `elapsed` counts from when the agent was built."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from greenroom.limits import TimeLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from greenroom.hosted import HostedAgent
     from greenroom_core.model.reasons import EndReason
 
 
@@ -24,7 +23,7 @@ class Assignment:
     call_type: str = "default"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     limits: TimeLimits = field(default_factory=TimeLimits)
-    prepare: Callable[[HostedAgent], None] | None = None
+    video_track_override_path: str | None = None
     tells_joined: bool = True
 
 

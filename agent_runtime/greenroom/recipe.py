@@ -71,15 +71,15 @@ class Recipe:
         keywords: Mapping[str, Any],
         *,
         session_id: str | None = None,
-        prepare: Callable[[HostedAgent], None] | None = None,
+        video_track_override_path: str | None = None,
     ) -> HostedAgent:
         """A warmed-up agent that bears the session's name. One that cannot be made ready is closed again."""
         agent = await self._created(keywords)
         try:
             if session_id is not None:
                 hosted.adopt(agent, session_id)
-            if prepare is not None:
-                prepare(agent)
+            if video_track_override_path is not None:
+                hosted.show_video_file(agent, video_track_override_path)
             await self._warm(agent)
         except BaseException:
             await hosted.close(agent)

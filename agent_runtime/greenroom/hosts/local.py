@@ -1,0 +1,355 @@
+"""Sessions of one process, alone or with others on the same registry: serve, the console and users' own servers.
+
+Limits are taken before an agent is built and given back when it has left. It knows nothing of Kubernetes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from greenroom import hosted
+from greenroom.errors import RegistryUnavailable, SessionLimitExceeded, StartAbandoned
+from greenroom.notices import Assignment, Built, LeavingSlowly, Notice
+from greenroom.observability import AgentMetrics
+from greenroom.redaction import described
+from greenroom.registry import SessionInfo
+from greenroom.session import AgentSession
+from greenroom_core import session_context
+from greenroom_core.model.phases import Phase
+from greenroom_core.model.reasons import FAILURES, EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from greenroom.hosts import Wanted
+    from greenroom.limits import TimeLimits
+    from greenroom.lives import Life, Lives
+    from greenroom.notices import Ended
+    from greenroom.registry import SessionRegistry
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.runtime.host")
+
+_METRICS_AT_A_TIME = 50
+"""Between so many agents' figures the loop turns: nobody's audio waits for a thousand."""
+
+
+@dataclass(slots=True, eq=False)
+class _Resident:
+    """A session of this process. `admitted`: the registry knows it since before its agent was built."""
+
+    info: SessionInfo
+    admitted: bool
+    awaited: bool
+    life: Life
+    session: AgentSession | None = None
+    over: bool = False
+
+
+class LocalHost:
+    """`maintenance_interval_seconds` is how often figures go to the registry and close requests are looked for at
+    least. Limits None are none."""
+
+    def __init__(
+        self,
+        lives: Lives,
+        registry: SessionRegistry,
+        clock: Clock,
+        *,
+        time_limits: TimeLimits,
+        max_concurrent_sessions: int | None,
+        max_sessions_per_call: int | None,
+        maintenance_interval_seconds: float,
+    ) -> None:
+        self._lives = lives
+        self._registry = registry
+        self._clock = clock
+        self._time_limits = time_limits
+        self._max_concurrent_sessions = max_concurrent_sessions
+        self._max_sessions_per_call = max_sessions_per_call
+        self._interval_seconds = maintenance_interval_seconds
+        self._residents: dict[str, _Resident] = {}
+        self._carriers: dict[asyncio.Task[None], _Resident] = {}
+        self._lingering: set[asyncio.Task[Any]] = set()
+        self._maintenance: asyncio.Task[None] | None = None
+        self._draining = False
+        self._stopping = False
+
+    # --- start, drain, stop ---
+
+    async def start(self) -> None:
+        self._draining = False
+        await self._registry.start()
+        self._registry.on_close_request(self._wake)
+        self._maintenance = asyncio.create_task(self._maintain(), name="launcher-maintenance")
+
+    async def stop(self) -> None:
+        self._stopping = True
+        try:
+            await self._end_all("the launcher was stopped")
+        finally:
+            self._stopping = False
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._maintenance
+            self._maintenance = None
+        await self._registry.stop()
+        await self._lives.close()
+
+    async def drain(self, timeout: float | None) -> bool:
+        self._draining = True
+        with suppress(TimeoutError):
+            async with self._clock.timeout(timeout):
+                while self._carriers:
+                    await asyncio.wait(self._carriers)
+        finished = not self._carriers
+        await self._end_all("the launcher was drained")
+        return finished
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    async def _end_all(self, why: str) -> None:
+        while self._carriers:
+            for resident in self._carriers.values():
+                resident.life.leave(EndReason.DRAINED, why)
+            await asyncio.wait(self._carriers)
+
+    # --- sessions of this process ---
+
+    @property
+    def full(self) -> bool:
+        limit = self._max_concurrent_sessions
+        return limit is not None and len(self._carriers) >= limit
+
+    @property
+    def sessions(self) -> tuple[AgentSession, ...]:
+        return tuple(each.session for each in self._carriers.values() if each.session is not None)
+
+    async def start_session(self, wanted: Wanted) -> AgentSession:
+        limited = self._max_concurrent_sessions is not None or self._max_sessions_per_call is not None
+        resident = await self._taken_in(wanted, admit=limited, awaited=True)
+        try:
+            await resident.life.start_settled.wait()
+            if resident.session is None:
+                raise resident.life.start_error
+            await self._record(resident)
+        except asyncio.CancelledError:
+            resident.life.leave(EndReason.CLOSE_REQUESTED, "the caller who started it went away")
+            raise
+        return resident.session
+
+    async def begin_session(self, wanted: Wanted) -> SessionInfo:
+        return (await self._taken_in(wanted, admit=True, awaited=False)).info
+
+    async def close_session(self, session_id: str, wait: bool) -> bool:
+        resident = self._residents.get(session_id)
+        if resident is None:
+            return False
+        resident.life.leave(EndReason.CLOSE_REQUESTED)
+        if wait:
+            await asyncio.wait([task for task, other in self._carriers.items() if other is resident])
+        return True
+
+    def get_session(self, session_id: str) -> AgentSession | None:
+        resident = self._residents.get(session_id)
+        return resident.session if resident is not None else None
+
+    # --- sessions of any process on the same registry ---
+
+    async def request_close(self, call_id: str, session_id: str) -> bool:
+        resident = self._residents.get(session_id)
+        if resident is not None and resident.info.call_id == call_id:
+            return await self.close_session(session_id, wait=False)
+        return await self._registry.request_close(call_id, session_id)
+
+    async def info(self, call_id: str, session_id: str) -> SessionInfo | None:
+        resident = self._residents.get(session_id)
+        if resident is None:
+            return await self._registry.get(call_id, session_id)
+        if resident.info.call_id != call_id:
+            return None
+        metrics = _metrics(resident)
+        if metrics is None:
+            return resident.info
+        return replace(resident.info, metrics=metrics, metrics_updated_at=self._now())
+
+    async def list(self, call_id: str | None = None) -> list[SessionInfo]:
+        found = await self._registry.list(call_id)
+        found.reverse()
+        return found
+
+    # --- the life of one session ---
+
+    async def _taken_in(self, wanted: Wanted, *, admit: bool, awaited: bool) -> _Resident:
+        """A session with a place, whose life has begun."""
+        self._open()
+        now = self._now()
+        info = SessionInfo(
+            session_id=str(uuid.uuid4()),
+            call_id=wanted.call_id,
+            node_id=self._registry.node_id,
+            started_at=now,
+            metrics_updated_at=now,
+            call_type=wanted.call_type,
+            phase=Phase.SCHEDULED,
+            created_at=now,
+        )
+        if admit:
+            await self._admitted(info)
+
+        def hear(notice: Notice) -> None:
+            self._hear(resident, notice)
+
+        life = self._lives.life(self._assignment(info, wanted), hear)
+        resident = _Resident(info, admit, awaited, life)
+        self._residents[info.session_id] = resident
+        carrier = asyncio.create_task(self._carry(resident), name=f"session-{info.session_id}")
+        self._carriers[carrier] = resident
+        carrier.add_done_callback(self._carried)
+        return resident
+
+    def _open(self) -> None:
+        if self._stopping or self._draining:
+            raise StartAbandoned("the launcher is being stopped")
+
+    async def _admitted(self, info: SessionInfo) -> None:
+        try:
+            await self._registry.admit(
+                info,
+                max_concurrent_sessions=self._max_concurrent_sessions,
+                max_sessions_per_call=self._max_sessions_per_call,
+            )
+        except SessionLimitExceeded:
+            raise
+        except Exception as error:
+            raise RegistryUnavailable(f"the registry cannot say whether there is room: {described(error)}") from error
+        try:
+            self._open()
+        except StartAbandoned:
+            await self._registry.remove(info.call_id, info.session_id)
+            raise
+
+    def _assignment(self, info: SessionInfo, wanted: Wanted) -> Assignment:
+        return Assignment(
+            info.session_id,
+            info.call_id,
+            info.call_type,
+            wanted.parameters,
+            self._time_limits.with_session(wanted.limits),
+            wanted.video_track_override_path,
+            tells_joined=False,
+        )
+
+    async def _carry(self, resident: _Resident) -> None:
+        ending = await resident.life.run()
+        resident.over = True
+        ended = _ended(resident.info, ending)
+        for name in {resident.life.assignment.session_id, ended.session_id}:
+            self._residents.pop(name, None)
+        for task in resident.life.lingering:
+            self._lingering.add(task)
+            task.add_done_callback(self._lingering.discard)
+        logger.info("session %s ended: %s %s", ended.session_id, ending.reason, ending.message)
+        if resident.session is not None or resident.admitted:
+            await self._registered(self._registry.finish(ended), ended.session_id)
+
+    def _carried(self, carrier: asyncio.Task[None]) -> None:
+        del self._carriers[carrier]
+        if not carrier.cancelled() and (error := carrier.exception()) is not None:
+            logger.error("a session's task failed", exc_info=error)
+
+    def _hear(self, resident: _Resident, notice: Notice) -> None:
+        if isinstance(notice, Built):
+            self._built(resident, notice)
+            if not resident.awaited:
+                self._in_background(self._record(resident))
+        elif isinstance(notice, LeavingSlowly):
+            resident.info = replace(resident.info, phase=Phase.CLOSING)
+            self._in_background(self._record(resident))
+
+    def _built(self, resident: _Resident, notice: Built) -> None:
+        life = resident.life
+        assert life.agent is not None
+        assert life.task is not None
+        name, at = life.agent.id, notice.at.timestamp()
+        resident.session = AgentSession(life.agent, resident.info.call_id, notice.at, life.task)
+        resident.info = replace(
+            resident.info, session_id=name, phase=Phase.RUNNING, started_at=at, metrics_updated_at=at
+        )
+        self._residents[name] = resident
+        if (ids := session_context.current()) is not None:  # an agent may keep an id of its own
+            ids.session = name
+        logger.info("session %s started on call %s", name, resident.info.call_id)
+
+    # --- what the registry is told ---
+
+    async def _record(self, resident: _Resident) -> None:
+        if resident.over:
+            return
+        former = resident.life.assignment.session_id
+        if resident.admitted and former != resident.info.session_id:
+            await self._registered(self._registry.rename(resident.info, former), former)
+        else:
+            await self._registered(self._registry.update(resident.info), resident.info.session_id)
+
+    async def _registered(self, step: Coroutine[Any, Any, None], session_id: str) -> None:
+        """A registry that fails costs the session its record, until the next refresh, but not its call."""
+        try:
+            await step
+        except Exception as error:
+            logger.error("session %s: the registry failed: %s", session_id, described(error))
+
+    def _in_background(self, step: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(step)
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    def _wake(self, call_id: str, session_id: str) -> None:
+        """Another process asks one of ours to leave."""
+        resident = self._residents.get(session_id)
+        if resident is not None and resident.info.call_id == call_id:
+            resident.life.leave(EndReason.CLOSE_REQUESTED)
+
+    async def _maintain(self) -> None:
+        while True:
+            try:
+                await self._registry.refresh(await self._figures())
+                calls = {session.id: session.call_id for session in self.sessions}
+                for session_id in await self._registry.get_close_requests(calls):
+                    await self.close_session(session_id, wait=False)
+            except Exception as error:
+                logger.error("maintenance: the registry failed: %s", described(error))
+            await self._clock.sleep(self._interval_seconds)
+
+    async def _figures(self) -> dict[str, AgentMetrics]:
+        figures = {}
+        for number, resident in enumerate(list(self._carriers.values())):
+            if number % _METRICS_AT_A_TIME == _METRICS_AT_A_TIME - 1:
+                await asyncio.sleep(0)
+            metrics = _metrics(resident)
+            if metrics is not None and not resident.over:
+                figures[resident.info.session_id] = metrics
+        return figures
+
+    def _now(self) -> float:
+        return self._clock.wall().timestamp()
+
+
+def _metrics(resident: _Resident) -> AgentMetrics | None:
+    """The agent's figures as they are now; None while there is no agent, or when it cannot say."""
+    if resident.session is None:
+        return None
+    return hosted.agent_metrics(resident.session.agent, resident.info.session_id)
+
+
+def _ended(info: SessionInfo, ending: Ended) -> SessionInfo:
+    phase = Phase.FAILED if ending.reason in FAILURES else Phase.CLOSED
+    return replace(info, phase=phase, reason=ending.reason, message=ending.message, ended_at=ending.at.timestamp())
