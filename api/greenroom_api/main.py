@@ -50,8 +50,7 @@ async def serve(chosen: ApiSettings, listener: socket.socket, app: FastAPI | Non
         if app is None:
             app = create_app(backend, instruments=instruments, clock=world.clock)
         app.state.backend = backend
-        host, port = listener.getsockname()[:2]
-        logger.info("listening on http://%s:%d for namespace %s", host, port, namespace)
+        logger.info("serving namespace %s", namespace)
         await server.Server(app, shutdown_seconds=chosen.shutdown_seconds).serve(sockets=[listener])
 
 
@@ -61,7 +60,7 @@ def run(program: str, arguments: Sequence[str], app: FastAPI | None = None) -> N
         chosen = settings.load(ApiSettings, program, arguments)
         logs.set_up(chosen.log_level, chosen.log_format)
         logger.info("settings: %s", dataclasses.asdict(chosen))
-        listener = server.listen(chosen.host, chosen.port)
+        listener = server.bind(chosen.host, chosen.port)
         with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
             runner.run(serve(chosen, listener, app))
     except (settings.BadSetting, auth.NoCredentials, OSError) as problem:

@@ -81,7 +81,7 @@ def not_ready() -> HTTPException:
 
 
 def unavailable() -> HTTPException:
-    return _problem(503, "The cluster does not answer; try again", RETRY_OUTAGE_SECONDS)
+    return _problem(503, "The sessions cannot be reached now; try again", RETRY_OUTAGE_SECONDS)
 
 
 def bad_call_id() -> HTTPException:

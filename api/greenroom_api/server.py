@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.api")
 
-_BACKLOG = 2048
 _PROBES = ("/health", "/ready", "/metrics")
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens as soon as the server has started, so that nobody connects before. Raises OSError."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -44,7 +49,7 @@ class Server(uvicorn.Server):
     """Serves an application that has been equipped, and its backend with it.
 
     SIGTERM: the backend leaves at once, `drained` is awaited while requests are answered on, then the server stops.
-    SIGINT, or a second signal, stops it at once. The exit status is 0.
+    SIGINT, or a second signal, stops it at once; any signal does while it is still starting.
     """
 
     def __init__(
@@ -66,8 +71,24 @@ class Server(uvicorn.Server):
         self._app = app
         self._drained = drained
         self._draining: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._interrupted = False
         if access_log:
             logging.getLogger("uvicorn.access").addFilter(worth_a_line)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._serving = asyncio.current_task()
+        try:
+            await super().serve(sockets)
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            logger.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -91,7 +112,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _signalled(self, number: int) -> None:
-        if number == signal.SIGTERM and self._drained is not None and self._draining is None and not self.should_exit:
+        if not self.started and self._serving is not None:
+            self._interrupted = True
+            self._serving.cancel()
+        elif number == signal.SIGTERM and self._drained is not None and self._draining is None and not self.should_exit:
             self._app.state.backend.leave()
             self._draining = asyncio.create_task(self._drain(), name="drain")
         else:

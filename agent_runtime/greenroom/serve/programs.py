@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from greenroom_api import main, server
+from greenroom_core.clock import SystemClock
+
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from fastapi import FastAPI
 
     from greenroom.launcher import AgentLauncher
+
+logger = logging.getLogger("greenroom.api.serve")
+
+DRAIN_SECONDS = 3600.0
+_SHUTDOWN_SECONDS = 2.0
+_LINGER_SECONDS = 5.0
+_HTTP_LOGGERS = ("fastapi", "uvicorn", "uvicorn.access", "uvicorn.error", "greenroom.api")
 
 
 def serve(
@@ -18,16 +34,34 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    drain_seconds: float = 3600.0,
+    drain_seconds: float = DRAIN_SECONDS,
     http_log_level: str = "INFO",
     debug: bool = False,
 ) -> None:
     """Serves `app`, as :func:`greenroom.serve.fast_api` made it, until a signal; returns when all is closed.
 
     SIGTERM: not ready, no new sessions, those here may finish for `drain_seconds`. Ctrl-C, or a second signal, closes
-    at once. Leaves through SystemExit with one sentence when it cannot listen. Logging is the caller's to set up.
+    at once. Leaves through SystemExit with one sentence when it cannot listen, with status 3 when the agent cannot be
+    warmed up. Handlers of the log are the caller's to set up, `http_log_level` is set here.
     """
-    raise NotImplementedError
+    for name in _HTTP_LOGGERS:
+        logging.getLogger(name).setLevel(http_log_level.upper())
+    try:
+        listener = server.bind(host, port)
+    except (OSError, OverflowError) as problem:
+        sys.exit(f"serve: cannot listen on {host}:{port} (--host, --port): {problem}")
+    web = server.Server(
+        app,
+        shutdown_seconds=_SHUTDOWN_SECONDS,
+        access_log=True,
+        drained=lambda: launcher.drain(drain_seconds),
+    )
+    with asyncio.Runner(debug=debug or None, loop_factory=server.loop_factory()) as runner, listener:
+        stuck = runner.run(_until_the_end(web, listener))
+        if stuck:
+            # Tasks that ignore their cancellation would keep the loop from ever closing.
+            logger.error("%d tasks of agents do not end; the process ends without them", stuck)
+            _exit_at_once()
 
 
 def api(app: FastAPI, arguments: Sequence[str], *, program: str = "api") -> None:
@@ -36,4 +70,24 @@ def api(app: FastAPI, arguments: Sequence[str], *, program: str = "api") -> None
     `arguments` are those of `greenroom api` without the command word, e.g. ("--port", "8080"); GREENROOM_… variables
     count, too. `program` is the name that --help and errors use. It sets up logging itself.
     """
-    raise NotImplementedError
+    main.run(program, arguments, app)
+
+
+async def _until_the_end(web: server.Server, listener: socket.socket) -> int:
+    """How many tasks would not end, of those that are left when the server and the launcher have stopped."""
+    await web.serve([listener])
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    with suppress(TimeoutError):
+        async with SystemClock().timeout(_LINGER_SECONDS):
+            while left:
+                _, left = await asyncio.wait(left)
+    return sum(not task.done() for task in left)
+
+
+def _exit_at_once() -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -58,7 +58,7 @@ async def test_an_unreachable_api_server_is_503_on_a_miss_and_nothing_on_a_hit()
         api.server.stop()
         assert (await api.http.get(f"/calls/room/sessions/{name}")).status_code == 200
         answer = await api.http.get("/calls/room/sessions/nobody")
-        assert (answer.status_code, answer.json()) == (503, {"detail": "The cluster does not answer; try again"})
+        assert (answer.status_code, answer.json()) == (503, {"detail": "The sessions cannot be reached now; try again"})
 
 
 @virtual

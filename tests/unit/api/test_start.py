@@ -292,7 +292,7 @@ async def test_a_denied_create_is_503_and_not_the_clients_fault() -> None:
         begun = api.clock.boot()
         answer = await api.post("room")
         assert api.clock.boot() - begun < 5
-        assert (answer.status_code, answer.json()) == (503, {"detail": "The cluster does not answer; try again"})
+        assert (answer.status_code, answer.json()) == (503, {"detail": "The sessions cannot be reached now; try again"})
 
 
 @virtual
