@@ -30,7 +30,7 @@ _PLAIN = "\x1b[0m"
 
 
 class _Formatter(logging.Formatter):
-    """`clean` takes out of every text what must not be logged. Without `tracebacks` an error of our own is one line."""
+    """`clean` takes out of every text what must not be logged. Without `tracebacks` our own events are one line."""
 
     def __init__(self, *, clean: Callable[[str], str] = str, tracebacks: bool = True) -> None:
         super().__init__()
@@ -38,21 +38,23 @@ class _Formatter(logging.Formatter):
         self._tracebacks = tracebacks
 
     def _message(self, record: logging.LogRecord) -> str:
-        return self._clean(record.getMessage())
+        message = self._clean(record.getMessage())
+        return message.partition("\n")[0] if self._brief(record) else message
 
     def _fields(self, record: logging.LogRecord) -> dict[str, object]:
         """`session` and `call` of the running session, and what the call passed in `extra`, which goes before."""
         ids = current()
         own = {} if ids is None else {"session": ids.session, "call": ids.call}
-        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD and key != "traceback"}
+        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         return {key: self._clean(value) if isinstance(value, str) else value for key, value in (own | extra).items()}
 
     def _trace(self, record: logging.LogRecord) -> str:
-        """The traceback, if there is one to be shown: of the error logged, or given as `extra={"traceback": …}`."""
-        if not self._tracebacks and record.name.partition(".")[0] == OWN_LOGGER:
+        if not record.exc_info or self._brief(record):
             return ""
-        told = self.formatException(record.exc_info) if record.exc_info else getattr(record, "traceback", "")
-        return self._clean(told)
+        return self._clean(self.formatException(record.exc_info))
+
+    def _brief(self, record: logging.LogRecord) -> bool:
+        return not self._tracebacks and record.name.partition(".")[0] == OWN_LOGGER
 
 
 class TextFormatter(_Formatter):

@@ -197,7 +197,7 @@ class Agent:
 
         Returns as :meth:`simple_response` does.
         """
-        await self._take(Turn(text, typed=True, speech_ended_at=self._clock.boot()), interrupt)
+        await self._take(Turn(text, typed=True), interrupt)
 
     @contextmanager
     def accompanied_by(self, participant: Participant) -> Iterator[None]:

@@ -221,6 +221,7 @@ class Voice:
         speaking = Speaking(self._tts, self._playout, self._clock, turn.wanted)
         speaking.speech.on_first_sound = lambda: self._started(speaking.speech, turn)
         if turn.typed:
+            turn.speech_ended_at = self._clock.boot()
             self._user_said(turn.text)
         question = Message(Role.USER, turn.text)
         if not turn.verbatim:
