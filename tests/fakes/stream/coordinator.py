@@ -78,7 +78,7 @@ class Coordinator:
     async def _update_users(self, request: web.Request) -> web.Response:
         users = (await request.json())["users"]
         self.users.update(users)
-        answers = {id: neutral(models.FullUserResponse, id=id, role="user") for id in users}
+        answers = {user: neutral(models.FullUserResponse, id=user, role="user") for user in users}
         return web.json_response({"duration": "1ms", "membership_deletion_task_id": "", "users": answers}, status=201)
 
     async def _get_or_create(self, request: web.Request) -> web.Response:

@@ -1,0 +1,127 @@
+"""The agent's place in a Stream call, from entering to having left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import getstream_rtc
+
+from greenroom.agent import interfaces
+from greenroom.plugins.getstream.errors import StreamError
+from greenroom.plugins.getstream.sound import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from greenroom.agent.interfaces import CallSink
+    from greenroom.plugins.getstream.entrance import Place
+    from greenroom.plugins.getstream.roster import Roster
+
+logger = logging.getLogger("greenroom.getstream")
+
+_AWAY = (getstream_rtc.CallingState.RECONNECTING, getstream_rtc.CallingState.MIGRATING)
+
+
+class Connection(interfaces.Connection):
+    """Reports people and their sound to the sink, plays the agent's."""
+
+    def __init__(self, place: Place, roster: Roster, session_id: str, sink: CallSink) -> None:
+        self._place = place
+        self._roster = roster
+        self._session_id = session_id
+        self._sink = sink
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until the call is over. Raises :class:`StreamError` when the SDK has given up on reconnecting."""
+        self._compare()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (self._follow_people(), self._follow_tracks(group), self._place.speech.run()):
+                    self._spawn(group, work)
+                lost = await self._follow_states()
+                for task in self._tasks:
+                    task.cancel()
+        except BaseExceptionGroup as crashed:
+            raise crashed.exceptions[0] from None
+        if lost:
+            raise StreamError("the connection to Stream was lost, and the SDK has given up on getting it back")
+
+    def send_audio(self, frame: bytes) -> None:
+        self._place.speech.send(frame)
+
+    def clear_audio(self) -> None:
+        self._place.speech.clear()
+
+    async def leave(self) -> None:
+        await self._place.call.leave()
+        if dropped := self._place.speech.dropped_seconds:
+            logger.warning("[%s] %.2f s of speech could not be sent to the call", self._session_id, dropped)
+
+    # --- what the SDK reports ---
+
+    async def _follow_states(self) -> bool:
+        """Returns when the call is over: whether it was lost."""
+        before = None
+        async for event in self._place.states:
+            if not isinstance(event, getstream_rtc.CallingStateChanged):
+                continue
+            if event.state in _AWAY:
+                logger.warning("[%s] the connection to Stream is away, reconnecting", self._session_id)
+            elif event.state == getstream_rtc.CallingState.JOINED and before in _AWAY:
+                logger.info("[%s] the connection to Stream is back", self._session_id)
+                self._compare()
+            elif event.state == getstream_rtc.CallingState.RECONNECTING_FAILED:
+                return True
+            elif event.state == getstream_rtc.CallingState.LEFT:
+                return False
+            before = event.state
+        return False
+
+    async def _follow_people(self) -> None:
+        async for event in self._place.people:
+            if isinstance(event, getstream_rtc.ParticipantJoined):
+                if participant := self._roster.entered(event.participant):
+                    self._sink.participant_joined(participant)
+            elif isinstance(event, getstream_rtc.ParticipantLeft):
+                if participant := self._roster.left(event.participant.session_id):
+                    self._sink.participant_left(participant)
+            elif isinstance(event, getstream_rtc.EventsLagged):
+                self._compare()
+            elif isinstance(event, getstream_rtc.CallGrantsUpdated):
+                logger.warning("[%s] Stream changed what the agent may do: %s", self._session_id, event.message)
+            elif isinstance(event, getstream_rtc.Error):
+                logger.warning("[%s] Stream reports an error: %s", self._session_id, event.error.message)
+
+    async def _follow_tracks(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            try:
+                track = await anext(self._place.tracks)
+            except StopAsyncIteration:
+                return
+            except getstream_rtc.RtcError as error:
+                logger.warning("[%s] some participants cannot be heard: %s", self._session_id, error)
+                continue
+            if track.track_type == getstream_rtc.TrackType.AUDIO:
+                self._spawn(group, listen(track, partial(self._hear, track.participant.session_id)))
+            del track  # the last reference is the subscription
+
+    def _hear(self, speaker_session_id: str, pcm: bytes) -> None:
+        if participant := self._roster.speaker(speaker_session_id):
+            self._sink.audio_received(participant, pcm)
+
+    def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+        task = group.create_task(work, name=f"{self._session_id}-getstream")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _compare(self) -> None:
+        """Take over the SDK's list, after a join or when events were missed."""
+        new, gone = self._roster.replaced(self._place.call.participants())
+        for participant in new:
+            self._sink.participant_joined(participant)
+        for participant in gone:
+            self._sink.participant_left(participant)
