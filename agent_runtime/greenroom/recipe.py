@@ -31,6 +31,9 @@ class Arguments:
     join: Mapping[str, Any] = field(default_factory=dict)
 
 
+_NO_ARGUMENTS = Arguments()
+
+
 @dataclass(frozen=True, slots=True)
 class _Keywords:
     """What a function takes by name."""
@@ -52,9 +55,12 @@ class Recipe:
         self._cache = WarmupCache()
         self._create_takes, _ = _keywords(create_agent, positionals=0)
         self._join_takes, self._join_positionals = _keywords(join_call, positionals=_JOIN_POSITIONALS)
+        self._required = self._create_takes.required | self._join_takes.required
 
     def arguments(self, parameters: Mapping[str, Any]) -> Arguments:
         """Who takes which parameter. Raises InvalidParameters for one that nobody takes and for a missing one."""
+        if not parameters and not self._required:
+            return _NO_ARGUMENTS
         create = {name: value for name, value in parameters.items() if self._create_takes.takes(name)}
         join = {name: value for name, value in parameters.items() if self._join_takes_parameter(name)}
         strange = sorted(parameters.keys() - create.keys() - join.keys())
@@ -110,6 +116,8 @@ class Recipe:
         parts: list[Any] = [getattr(agent, name, None) for name in _PARTS]
         parts += list(getattr(agent, "processors", None) or ())
         warmable = [part for part in parts if callable(getattr(part, "on_warmup", None))]
+        if not warmable:
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 for part in warmable:

@@ -52,7 +52,7 @@ class Watch:
     def begin(self) -> None:
         if self._on_joined is not None and callable(getattr(self._agent, "wait_joined", None)):
             self._joining = asyncio.create_task(self._wait_joined(), name=f"joined-{self._name}")
-        self._timer = self._clock.later(0, self._ask)
+        self._timer = self._clock.later(self._pause(elapsed=0.0, idle_for=0.0), self._ask)
 
     async def end(self) -> None:
         """The call is over, or about to be."""
@@ -82,6 +82,9 @@ class Watch:
         if reason is not None:
             self._on_overstepped(reason)
             return None
+        return self._pause(elapsed=elapsed, idle_for=idle_for)
+
+    def _pause(self, *, elapsed: float, idle_for: float) -> float:
         pause = self._limits.next_check_seconds(elapsed=elapsed, idle_for=idle_for)
         if self._on_joined is None or self._joining is not None:
             return pause

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.runtime.host")
 
+_NO_FIGURES = AgentMetrics()
+
 _METRICS_AT_A_TIME = 50
 """Between so many agents' figures the loop turns: nobody's audio waits for a thousand."""
 
@@ -198,6 +200,7 @@ class LocalHost:
             node_id=self._registry.node_id,
             started_at=now,
             metrics_updated_at=now,
+            metrics=_NO_FIGURES,
             call_type=wanted.call_type,
             phase=Phase.SCHEDULED,
             created_at=now,
