@@ -46,7 +46,18 @@ class _Formatter(logging.Formatter):
         ids = current()
         own = {} if ids is None else {"session": ids.session, "call": ids.call}
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        return {key: self._clean(value) if isinstance(value, str) else value for key, value in (own | extra).items()}
+        return {key: self._cleaned(value) for key, value in (own | extra).items()}
+
+    def _cleaned(self, value: object) -> object:
+        match value:
+            case str():
+                return self._clean(value)
+            case dict():
+                return {str(key): self._cleaned(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self._cleaned(item) for item in value]
+            case _:
+                return value
 
     def _trace(self, record: logging.LogRecord) -> str:
         if not record.exc_info or self._brief(record):
