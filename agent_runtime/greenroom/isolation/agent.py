@@ -1,0 +1,68 @@
+"""A session's agent as the launcher sees it: the real one is in the session's process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.observability.metrics import FIELD_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from greenroom.isolation.wire import State
+    from greenroom_core.clock import Clock
+
+
+class ReportedMetrics:
+    """The 25 figures as the session's process reported them last, at most a second ago."""
+
+    def __init__(self) -> None:
+        self._figures: dict[str, float | None] = dict.fromkeys(FIELD_NAMES)
+
+    def take(self, figures: dict[str, float | None]) -> None:
+        self._figures |= figures
+
+    def to_dict(self, fields: Iterable[str] = ()) -> dict[str, float | None]:
+        """The figures by name; all of them, or those in `fields`. Raises :class:`ValueError` for any other name."""
+        wanted = tuple(fields) or tuple(self._figures)
+        for name in wanted:
+            if name not in self._figures:
+                raise ValueError(f"Unknown field: {name}")
+        return {name: self._figures[name] for name in wanted}
+
+
+class ReportedAgent:
+    """A HostedAgent made of reports. `closing` ends the session and returns when it has ended."""
+
+    def __init__(self, agent_id: str, clock: Clock, closing: Callable[[], Awaitable[None]]) -> None:
+        self.id = agent_id
+        self.metrics = ReportedMetrics()
+        self._clock = clock
+        self._closing = closing
+        self._idle_for = 0.0
+        self._on_call_for = 0.0
+        self._reported_at = 0.0
+
+    def take(self, state: State) -> None:
+        self._idle_for = state.idle_for
+        self._on_call_for = state.on_call_for
+        self._reported_at = self._clock.boot()
+        if state.figures is not None:
+            self.metrics.take(state.figures)
+
+    def has_left(self) -> None:
+        self._idle_for = self._on_call_for = 0.0
+
+    def idle_for(self) -> float:
+        """Seconds alone in the call, the time since the report added; 0.0 for one that is not alone."""
+        return self._since(self._idle_for)
+
+    def on_call_for(self) -> float:
+        """Seconds since the join was complete; 0.0 before and after."""
+        return self._since(self._on_call_for)
+
+    async def close(self) -> None:
+        await self._closing()
+
+    def _since(self, reported: float) -> float:
+        return reported + self._clock.boot() - self._reported_at if reported > 0 else 0.0

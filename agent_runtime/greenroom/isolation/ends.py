@@ -1,0 +1,34 @@
+"""Why a session's process is no more, in words for a status."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+OUT_OF_MEMORY_STATUS = 86
+"""What a session process exits with when it cannot even say that it went over its memory limit."""
+
+_BYTES_PER_MIB = 2**20
+
+
+def over_memory_limit(limit_bytes: int) -> str:
+    return f"the session's process exceeded its memory limit of {limit_bytes / _BYTES_PER_MIB:g} MiB"
+
+
+def of_status(status: int | None, memory_limit_bytes: int | None) -> str:
+    """`status` as waitpid gives it; None if it is not known."""
+    if status is None:
+        return "its process is gone"
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return f"its process was ended by signal {-code} ({_name(-code)})"
+    if code == OUT_OF_MEMORY_STATUS and memory_limit_bytes is not None:
+        return over_memory_limit(memory_limit_bytes)
+    return f"its process exited with status {code} in the middle of the session"
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"

@@ -1,0 +1,41 @@
+"""Thread pools across a fork: their threads stay behind, so pools are emptied before and start afresh after."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from greenroom.isolation import kernel
+
+logger = logging.getLogger("greenroom.isolation.stock")
+
+
+def end_threads() -> None:
+    """Ends the threads of all pools of this process when their work is done, and makes the pools as new.
+
+    A forked process would otherwise hand work to threads that it does not have, and wait for ever.
+    """
+    for pool in [item for item in gc.get_objects() if type(item) is ThreadPoolExecutor]:
+        _renew(pool)
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if others or kernel.threads() > 1:
+        logger.warning(
+            "the warm-up left %d threads, which session processes will not have: %s",
+            max(len(others), kernel.threads() - 1),
+            ", ".join(others) or "of a C library",
+        )
+
+
+def _renew(pool: ThreadPoolExecutor) -> None:
+    if pool._shutdown:
+        return
+    pool.shutdown(wait=True)
+    fresh = ThreadPoolExecutor(
+        pool._max_workers,
+        thread_name_prefix=getattr(pool, "_thread_name_prefix", ""),
+        initializer=pool._initializer,
+        initargs=pool._initargs,
+    )
+    vars(pool).update(vars(fresh))

@@ -1,0 +1,180 @@
+"""The program of a session process: one life, told to the launcher over a socket.
+
+It runs in a fork of the stock, so it finds recipe and models in memory. It exits when its session has ended, and at
+once when its launcher is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any, assert_never
+
+from greenroom.isolation import kernel, wire
+from greenroom.isolation.ends import OUT_OF_MEMORY_STATUS, over_memory_limit
+from greenroom.isolation.failures import ran_out_of_memory, taken_apart
+from greenroom.isolation.loops import new_loop
+from greenroom.life import SessionLife
+from greenroom.notices import Built, Ended, Joined, LeavingSlowly
+from greenroom.redaction import described
+from greenroom_core.clock import SystemClock
+from greenroom_core.model.reasons import EndReason
+
+if TYPE_CHECKING:
+    import socket
+
+    from greenroom.hosted import HostedAgent
+    from greenroom.notices import Assignment, Notice
+    from greenroom.recipe import Recipe
+
+logger = logging.getLogger("greenroom.isolation.session")
+
+_MOST_UNREAD_BYTES = 1 << 16
+
+
+def main(link: socket.socket, recipe: Recipe, uvloop: bool) -> int:
+    """Waits for an assignment and lives it; the process's exit status.
+
+    The loop is left as it is: whatever the agent forgot on it, threads too, ends with the process.
+    """
+    _reseed()
+    loop = new_loop(uvloop)
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(_run(link, recipe))
+    except MemoryError:
+        return OUT_OF_MEMORY_STATUS
+    return 0
+
+
+def _reseed() -> None:
+    """Python's own generator does it itself; numpy's would give every session the same numbers."""
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+
+
+async def _run(link: socket.socket, recipe: Recipe) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=link)
+    order = await wire.read(reader, wire.TO_SESSION)
+    if isinstance(order, wire.Assign):
+        await SessionProcess(order, recipe, reader, writer).run()
+    writer.close()
+    await writer.wait_closed()
+
+
+class SessionProcess:
+    """One session, from its assignment to its end."""
+
+    def __init__(
+        self, order: wire.Assign, recipe: Recipe, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        assignment: Assignment = pickle.loads(order.cargo)
+        self._reader = reader
+        self._writer = writer
+        self._clock = SystemClock()
+        self._memory_limit = order.memory_limit_bytes
+        self._report_every_seconds = order.report_every_seconds
+        self._life = SessionLife(assignment, recipe, self._clock, self._tell)
+        self._call_told = False
+
+    async def run(self) -> None:
+        if self._memory_limit is not None:
+            kernel.limit_memory(self._memory_limit)
+        background = [asyncio.create_task(self._report()), asyncio.create_task(self._listen())]
+        try:
+            await self._life.run()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background)
+
+    async def _listen(self) -> None:
+        while (order := await wire.read(self._reader, wire.TO_SESSION)) is not None:
+            if isinstance(order, wire.Leave):
+                self._life.leave(order.reason, order.message, timeout_seconds=order.timeout_seconds)
+        self._life.leave(EndReason.DRAINED, "its launcher is gone", timeout_seconds=0.0)
+
+    async def _report(self) -> None:
+        """Shows that the loop turns, too. What nobody reads is not heaped up."""
+        while True:
+            if self._writer.transport.get_write_buffer_size() < _MOST_UNREAD_BYTES:
+                agent = self._life.agent
+                self._send(wire.Alive(_state(agent) if agent is not None else None))
+            await self._clock.sleep(self._report_every_seconds)
+
+    # --- what the life tells ---
+
+    def _tell(self, notice: Notice) -> None:
+        agent, task = self._life.agent, self._life.task
+        match notice:
+            case Built():
+                assert agent is not None
+                assert task is not None
+                self._send(wire.AgentBuilt(notice.at, agent.id, _state(agent)))
+                task.add_done_callback(self._tell_call_over)
+            case Joined():
+                assert agent is not None
+                self._send(wire.AgentJoined(notice.at, _state(agent)))
+            case LeavingSlowly():
+                assert agent is not None
+                self._send(wire.AgentLeaving(notice.at, _state(agent)))
+            case Ended():
+                if task is not None and task.done():
+                    self._tell_call_over(task)
+                self._tell_end(notice)
+            case _:
+                assert_never(notice)
+
+    def _tell_call_over(self, task: asyncio.Task[None]) -> None:
+        if self._call_told:
+            return
+        self._call_told = True
+        if task.cancelled():
+            self._send(wire.CallOver(cancelled=True))
+            return
+        error = task.exception()
+        if self._over_limit(error):
+            kernel.lift_memory_limit()
+        self._send(wire.CallOver(taken_apart(error) if error is not None else None))
+
+    def _tell_end(self, end: Ended) -> None:
+        agent, error = self._life.agent, self._life.error
+        message = end.message
+        if self._memory_limit is not None and self._over_limit(error):
+            kernel.lift_memory_limit()
+            message = over_memory_limit(self._memory_limit)
+        failure = taken_apart(error) if error is not None else None
+        state = _state(agent) if agent is not None else None
+        self._send(wire.LifeEnded(end.at, end.reason, message, failure, state))
+
+    def _over_limit(self, error: BaseException | None) -> bool:
+        return self._memory_limit is not None and ran_out_of_memory(error)
+
+    def _send(self, message: wire.FromSession) -> None:
+        self._writer.write(wire.framed(message))
+
+
+def _state(agent: HostedAgent) -> wire.State:
+    """An agent that cannot answer is taken as not idle, as its own watch takes it."""
+    try:
+        return wire.State(float(agent.idle_for()), float(agent.on_call_for()), _figures(agent))
+    except Exception as error:
+        logger.warning("agent %s cannot say how it is: %s", agent.id, described(error))
+        return wire.State(figures=_figures(agent))
+
+
+def _figures(agent: HostedAgent) -> dict[str, float | None] | None:
+    try:
+        values: dict[str, Any] = agent.metrics.to_dict()
+        return {name: value for name, value in values.items() if value is None or _finite(value)}
+    except Exception as error:
+        logger.warning("agent %s: its metrics cannot be read: %s", agent.id, described(error))
+        return None
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
