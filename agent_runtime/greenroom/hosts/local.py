@@ -9,27 +9,25 @@ import asyncio
 import logging
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from greenroom import hosted
-from greenroom.errors import RegistryUnavailable, SessionLimitExceeded, StartAbandoned
-from greenroom.notices import Assignment, Built, LeavingSlowly, Notice
+from greenroom.errors import StartAbandoned
+from greenroom.hosts.records import Records
+from greenroom.hosts.resident import Resident
+from greenroom.notices import Assignment, Built, Ended, LeavingSlowly, Notice
 from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
 from greenroom.registry import SessionInfo
 from greenroom.session import AgentSession
 from greenroom_core import session_context
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.reasons import FAILURES, EndReason
+from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from greenroom.hosts import Wanted
     from greenroom.limits import TimeLimits
-    from greenroom.lives import Life, Lives
-    from greenroom.notices import Ended
+    from greenroom.lives import Lives
     from greenroom.registry import SessionRegistry
     from greenroom_core.clock import Clock
 
@@ -39,18 +37,6 @@ _NO_FIGURES = AgentMetrics()
 
 _METRICS_AT_A_TIME = 50
 """Between so many agents' figures the loop turns: nobody's audio waits for a thousand."""
-
-
-@dataclass(slots=True, eq=False)
-class _Resident:
-    """A session of this process. `admitted`: the registry knows it since before its agent was built."""
-
-    info: SessionInfo
-    admitted: bool
-    awaited: bool
-    life: Life
-    session: AgentSession | None = None
-    over: bool = False
 
 
 class LocalHost:
@@ -72,11 +58,15 @@ class LocalHost:
         self._registry = registry
         self._clock = clock
         self._time_limits = time_limits
-        self._max_concurrent_sessions = max_concurrent_sessions
-        self._max_sessions_per_call = max_sessions_per_call
+        self._room_for = max_concurrent_sessions
+        self._records = Records(
+            registry,
+            max_concurrent_sessions=max_concurrent_sessions,
+            max_sessions_per_call=max_sessions_per_call,
+        )
         self._interval_seconds = maintenance_interval_seconds
-        self._residents: dict[str, _Resident] = {}
-        self._carriers: dict[asyncio.Task[None], _Resident] = {}
+        self._residents: dict[str, Resident] = {}
+        self._carriers: dict[asyncio.Task[None], Resident] = {}
         self._lingering: set[asyncio.Task[Any]] = set()
         self._maintenance: asyncio.Task[None] | None = None
         self._draining = False
@@ -101,6 +91,7 @@ class LocalHost:
             with suppress(asyncio.CancelledError):
                 await self._maintenance
             self._maintenance = None
+        await self._records.written()
         await self._registry.stop()
         await self._lives.close()
 
@@ -128,21 +119,19 @@ class LocalHost:
 
     @property
     def full(self) -> bool:
-        limit = self._max_concurrent_sessions
-        return limit is not None and len(self._carriers) >= limit
+        return self._room_for is not None and len(self._carriers) >= self._room_for
 
     @property
     def sessions(self) -> tuple[AgentSession, ...]:
         return tuple(each.session for each in self._carriers.values() if each.session is not None)
 
     async def start_session(self, wanted: Wanted) -> AgentSession:
-        limited = self._max_concurrent_sessions is not None or self._max_sessions_per_call is not None
-        resident = await self._taken_in(wanted, admit=limited, awaited=True)
+        resident = await self._taken_in(wanted, admit=self._records.limited, awaited=True)
         try:
             await resident.life.start_settled.wait()
             if resident.session is None:
                 raise resident.life.start_error
-            await self._record(resident)
+            await self._records.write(resident)
         except asyncio.CancelledError:
             resident.life.leave(EndReason.CLOSE_REQUESTED, "the caller who started it went away")
             raise
@@ -178,7 +167,7 @@ class LocalHost:
             return await self._registry.get(call_id, session_id)
         if resident.info.call_id != call_id:
             return None
-        metrics = _metrics(resident)
+        metrics = resident.metrics()
         if metrics is None:
             return resident.info
         return replace(resident.info, metrics=metrics, metrics_updated_at=self._now())
@@ -190,7 +179,7 @@ class LocalHost:
 
     # --- the life of one session ---
 
-    async def _taken_in(self, wanted: Wanted, *, admit: bool, awaited: bool) -> _Resident:
+    async def _taken_in(self, wanted: Wanted, *, admit: bool, awaited: bool) -> Resident:
         """A session with a place, whose life has begun."""
         self._open()
         now = self._now()
@@ -206,13 +195,18 @@ class LocalHost:
             created_at=now,
         )
         if admit:
-            await self._admitted(info)
+            await self._records.admit(info)
+            try:
+                self._open()
+            except StartAbandoned:
+                await self._records.forget(info)
+                raise
 
         def hear(notice: Notice) -> None:
             self._hear(resident, notice)
 
         life = self._lives.life(self._assignment(info, wanted), hear)
-        resident = _Resident(info, admit, awaited, life)
+        resident = Resident(info, life, admit, awaited)
         self._residents[info.session_id] = resident
         carrier = asyncio.create_task(self._carry(resident), name=f"session-{info.session_id}")
         self._carriers[carrier] = resident
@@ -222,23 +216,6 @@ class LocalHost:
     def _open(self) -> None:
         if self._stopping or self._draining:
             raise StartAbandoned("the launcher is being stopped")
-
-    async def _admitted(self, info: SessionInfo) -> None:
-        try:
-            await self._registry.admit(
-                info,
-                max_concurrent_sessions=self._max_concurrent_sessions,
-                max_sessions_per_call=self._max_sessions_per_call,
-            )
-        except SessionLimitExceeded:
-            raise
-        except Exception as error:
-            raise RegistryUnavailable(f"the registry cannot say whether there is room: {described(error)}") from error
-        try:
-            self._open()
-        except StartAbandoned:
-            await self._registry.remove(info.call_id, info.session_id)
-            raise
 
     def _assignment(self, info: SessionInfo, wanted: Wanted) -> Assignment:
         return Assignment(
@@ -251,69 +228,41 @@ class LocalHost:
             tells_joined=False,
         )
 
-    async def _carry(self, resident: _Resident) -> None:
-        ending = await resident.life.run()
-        resident.over = True
-        ended = _ended(resident.info, ending)
-        for name in {resident.life.assignment.session_id, ended.session_id}:
-            self._residents.pop(name, None)
+    async def _carry(self, resident: Resident) -> None:
+        try:
+            ending = await resident.life.run()
+        except Exception as error:
+            logger.exception("session %s: the launcher failed", resident.info.session_id)
+            ending = Ended(EndReason.AGENT_ERROR, f"the launcher failed: {described(error)}", self._clock.wall())
+        resident.end(ending)
+        for name in resident.ids:
+            if self._residents.get(name) is resident:
+                del self._residents[name]
         for task in resident.life.lingering:
             self._lingering.add(task)
             task.add_done_callback(self._lingering.discard)
-        logger.info("session %s ended: %s %s", ended.session_id, ending.reason, ending.message)
-        if resident.session is not None or resident.admitted:
-            await self._registered(self._registry.finish(ended), ended.session_id)
+        logger.info("session %s ended: %s %s", resident.info.session_id, ending.reason, ending.message)
+        await self._records.finish(resident)
 
     def _carried(self, carrier: asyncio.Task[None]) -> None:
         del self._carriers[carrier]
         if not carrier.cancelled() and (error := carrier.exception()) is not None:
             logger.error("a session's task failed", exc_info=error)
 
-    def _hear(self, resident: _Resident, notice: Notice) -> None:
+    def _hear(self, resident: Resident, notice: Notice) -> None:
         if isinstance(notice, Built):
-            self._built(resident, notice)
+            session = resident.build(notice)
+            self._residents[session.id] = resident
+            if (ids := session_context.current()) is not None:  # an agent may keep an id of its own
+                ids.session = session.id
+            logger.info("session %s started on call %s", session.id, session.call_id)
             if not resident.awaited:
-                self._in_background(self._record(resident))
+                self._records.write_soon(resident)
         elif isinstance(notice, LeavingSlowly):
-            resident.info = replace(resident.info, phase=Phase.CLOSING)
-            self._in_background(self._record(resident))
+            resident.leave_slowly()
+            self._records.write_soon(resident)
 
-    def _built(self, resident: _Resident, notice: Built) -> None:
-        life = resident.life
-        assert life.agent is not None
-        assert life.task is not None
-        name, at = life.agent.id, notice.at.timestamp()
-        resident.session = AgentSession(life.agent, resident.info.call_id, notice.at, life.task)
-        resident.info = replace(
-            resident.info, session_id=name, phase=Phase.RUNNING, started_at=at, metrics_updated_at=at
-        )
-        self._residents[name] = resident
-        if (ids := session_context.current()) is not None:  # an agent may keep an id of its own
-            ids.session = name
-        logger.info("session %s started on call %s", name, resident.info.call_id)
-
-    # --- what the registry is told ---
-
-    async def _record(self, resident: _Resident) -> None:
-        if resident.over:
-            return
-        former = resident.life.assignment.session_id
-        if resident.admitted and former != resident.info.session_id:
-            await self._registered(self._registry.rename(resident.info, former), former)
-        else:
-            await self._registered(self._registry.update(resident.info), resident.info.session_id)
-
-    async def _registered(self, step: Coroutine[Any, Any, None], session_id: str) -> None:
-        """A registry that fails costs the session its record, until the next refresh, but not its call."""
-        try:
-            await step
-        except Exception as error:
-            logger.error("session %s: the registry failed: %s", session_id, described(error))
-
-    def _in_background(self, step: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(step)
-        self._lingering.add(task)
-        task.add_done_callback(self._lingering.discard)
+    # --- maintenance ---
 
     def _wake(self, call_id: str, session_id: str) -> None:
         """Another process asks one of ours to leave."""
@@ -337,22 +286,10 @@ class LocalHost:
         for number, resident in enumerate(list(self._carriers.values())):
             if number % _METRICS_AT_A_TIME == _METRICS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
-            metrics = _metrics(resident)
+            metrics = resident.metrics()
             if metrics is not None and not resident.over:
                 figures[resident.info.session_id] = metrics
         return figures
 
     def _now(self) -> float:
         return self._clock.wall().timestamp()
-
-
-def _metrics(resident: _Resident) -> AgentMetrics | None:
-    """The agent's figures as they are now; None while there is no agent, or when it cannot say."""
-    if resident.session is None:
-        return None
-    return hosted.agent_metrics(resident.session.agent, resident.info.session_id)
-
-
-def _ended(info: SessionInfo, ending: Ended) -> SessionInfo:
-    phase = Phase.FAILED if ending.reason in FAILURES else Phase.CLOSED
-    return replace(info, phase=phase, reason=ending.reason, message=ending.message, ended_at=ending.at.timestamp())

@@ -1,0 +1,279 @@
+"""Sessions of a runtime pod: each is an AgentSession, and these objects are the registry that all pods share.
+
+What is started here is bound here by the operator, under the AgentRuntime's limits and within the pod's slots; what
+others have the operator bind here is seen as well. One life of the pod is one start of this host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import signal
+import sys
+from typing import TYPE_CHECKING, Self
+
+from greenroom.errors import RegistryUnavailable, StartAbandoned
+from greenroom.runtime import told
+from greenroom.runtime.starts import CALLER_GONE
+from greenroom_core.kube.client import Selection
+from greenroom_core.kube.errors import KubeError, NotFound, Unanswered
+from greenroom_core.kube.kinds import SESSIONS
+from greenroom_core.kube.patches import annotation_patch
+from greenroom_core.model import names
+from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.session import CALL_ID_PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from greenroom.hosts import Wanted
+    from greenroom.launcher import AgentLauncher
+    from greenroom.lives import Lives
+    from greenroom.registry import SessionInfo
+    from greenroom.runtime.pod import RuntimePod
+    from greenroom.session import AgentSession
+    from greenroom_core.model.session import AgentSession as SessionObject
+
+logger = logging.getLogger("greenroom.runtime.host")
+
+CLOSE_SECONDS = 20.0
+"""How long a close request is repeated while the API server does not answer."""
+
+_PAUSE_SECONDS = 0.2
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_CALL = re.compile(CALL_ID_PATTERN)
+
+
+class PodHost:
+    """`opened` gives the pod with all that it stands on; it is entered at each start. `lives` are closed after it."""
+
+    def __init__(self, lives: Lives, opened: Callable[[], AbstractAsyncContextManager[RuntimePod]]) -> None:
+        self._lives = lives
+        self._opened = opened
+        self._pod: RuntimePod | None = None
+        self._pod_there = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+        self._signalled = False
+
+    @classmethod
+    def from_environment(cls, launcher: AgentLauncher) -> Self:
+        """What the operator tells every runtime pod is read at the start: it raises BadSetting, NoCredentials or
+        CannotListen then."""
+        from greenroom.runtime.program import opened
+        from greenroom.runtime.settings import RuntimeSettings
+        from greenroom_core.kube import auth
+        from greenroom_core.settings import load
+
+        return cls(launcher.lives, lambda: opened(launcher, load(RuntimeSettings, "runtime", ()), auth.discover()))
+
+    # --- start, drain, stop ---
+
+    async def run(self) -> None:
+        """The pod's whole life: until :meth:`leave`, and all sessions have ended."""
+        try:
+            async with self._opened() as pod:
+                self._pod = pod
+                self._pod_there.set()
+                await pod.run()
+        finally:
+            self._pod_there.clear()
+            await self._lives.close()
+
+    async def start(self) -> None:
+        """Returns when the pod takes sessions. Where the program has no handler of its own for SIGTERM, the pod drains
+        at one, and only then it does what it does by default."""
+        if self._pod_there.is_set():
+            raise RuntimeError("the pod runs already")
+        self._life = asyncio.create_task(self.run(), name="runtime-pod")
+        ready = asyncio.create_task(self._until_ready(), name="runtime-pod-ready")
+        try:
+            await asyncio.wait((self._life, ready), return_when=asyncio.FIRST_COMPLETED)
+            if self._life.done():
+                self._life.result()
+                raise StartAbandoned("the pod was told to leave before it was ready")
+        except BaseException:
+            self._life.cancel()
+            await asyncio.wait((self._life,))
+            raise
+        finally:
+            ready.cancel()
+            await asyncio.wait((ready,))
+        self._heed_sigterm()
+
+    async def stop(self) -> None:
+        self.leave(0.0)
+        if self._life is not None:
+            await asyncio.wait((self._life,))
+            self._life.result()
+
+    async def drain(self, timeout: float | None) -> bool:
+        """None: the pod's drain timeout, for the node would not wait any longer."""
+        pod = self._pod
+        if pod is None:
+            return True
+        pod.drain(timeout)
+        if self._life is not None:
+            await asyncio.wait((self._life,))
+        else:
+            await pod.empty()
+        return pod.finished
+
+    def leave(self, timeout_seconds: float | None = None) -> None:
+        """Begins to drain."""
+        if self._pod is not None:
+            self._pod.drain(timeout_seconds)
+
+    @property
+    def lingering(self) -> int:
+        """How many tasks of agents ignore their cancellation."""
+        return self._pod.lingering if self._pod is not None else 0
+
+    @property
+    def draining(self) -> bool:
+        return self._pod is not None and self._pod.draining
+
+    @property
+    def full(self) -> bool:
+        return self._pod is not None and self._pod.full
+
+    # --- sessions of this process ---
+
+    @property
+    def sessions(self) -> tuple[AgentSession, ...]:
+        attempts = self._pod.attempts if self._pod is not None else ()
+        return tuple(attempt.held for attempt in attempts if attempt.held is not None)
+
+    async def start_session(self, wanted: Wanted) -> AgentSession:
+        attempt = await self._running().place(wanted)
+        life = attempt.life
+        assert life is not None
+        try:
+            await life.start_settled.wait()
+        except asyncio.CancelledError:
+            attempt.leave(EndReason.CLOSE_REQUESTED, CALLER_GONE)
+            raise
+        if attempt.held is None:
+            raise life.start_error
+        return attempt.held
+
+    async def begin_session(self, wanted: Wanted) -> SessionInfo:
+        return (await self._running().place(wanted)).info
+
+    async def close_session(self, session_id: str, wait: bool) -> bool:
+        pod = self._running()
+        attempt = pod.attempt(session_id)
+        if attempt is None:
+            return pod.withdraw(session_id)
+        attempt.leave(EndReason.CLOSE_REQUESTED)
+        if wait:
+            await pod.gone(attempt)
+        return True
+
+    def get_session(self, session_id: str) -> AgentSession | None:
+        attempt = self._pod.attempt(session_id) if self._pod is not None else None
+        return attempt.held if attempt is not None else None
+
+    # --- sessions of any pod ---
+
+    async def request_close(self, call_id: str, session_id: str) -> bool:
+        """One of this pod leaves at once; it is written down, too, where another pod might run it again."""
+        attempt = self._running().attempt(session_id)
+        if attempt is not None:
+            if attempt.call_id != call_id:
+                return False
+            attempt.leave(EndReason.CLOSE_REQUESTED)
+            if not attempt.restarts:
+                return True
+        session = await self._living(call_id, session_id)
+        return session is not None and (session.close_requested or await self._annotated(session_id))
+
+    async def info(self, call_id: str, session_id: str) -> SessionInfo | None:
+        """Figures are fresh for sessions of this pod; for another's they are those last written."""
+        attempt = self._running().attempt(session_id)
+        if attempt is not None:
+            return attempt.info if attempt.call_id == call_id else None
+        session = await self._living(call_id, session_id)
+        return told.record(session) if session is not None else None
+
+    async def list(self, call_id: str | None = None) -> list[SessionInfo]:
+        if call_id is not None and not _CALL.fullmatch(call_id):
+            return []
+        pod = self._running()
+        selection = Selection(pod.settings.namespace, fields=f"spec.callId={call_id}" if call_id is not None else "")
+        try:
+            page = await pod.client.list(SESSIONS, selection)
+        except KubeError as problem:
+            raise RegistryUnavailable(str(problem)) from problem
+        here = {attempt.name: attempt.info for attempt in pod.attempts}
+        infos = [here.get(session.metadata.name) or told.record(session) for session in page.items]
+        return sorted(infos, key=lambda info: (info.created_at or 0.0, info.session_id), reverse=True)
+
+    async def _living(self, call_id: str, session_id: str) -> SessionObject | None:
+        """The API server's own word, for a session that has not ended, and only under its own call."""
+        pod = self._running()
+        if not _NAME.fullmatch(session_id):
+            return None
+        try:
+            session = await pod.client.get(SESSIONS, pod.settings.namespace, session_id)
+        except NotFound:
+            return None
+        except KubeError as problem:
+            raise RegistryUnavailable(str(problem)) from problem
+        return session if session.spec.call_id == call_id and not session.ended else None
+
+    async def _annotated(self, session_id: str) -> bool:
+        """Whether the close request stands in the object; repeated, for it may be repeated, until it is answered."""
+        pod = self._running()
+        clock = pod.client.world.clock
+        patch = annotation_patch({names.CLOSE_REQUESTED: clock.wall().isoformat()})
+        give_up = clock.boot() + CLOSE_SECONDS
+        while True:
+            try:
+                await pod.client.merge_patch(SESSIONS, pod.settings.namespace, session_id, patch)
+                return True
+            except NotFound:
+                return False
+            except Unanswered as problem:
+                if clock.boot() >= give_up:
+                    raise RegistryUnavailable(str(problem)) from problem
+                await clock.sleep(_PAUSE_SECONDS)
+            except KubeError as problem:
+                raise RegistryUnavailable(str(problem)) from problem
+
+    # --- inside ---
+
+    def _running(self) -> RuntimePod:
+        if self._pod is None or not self._pod_there.is_set():
+            raise RuntimeError("the pod does not run: start the launcher first")
+        return self._pod
+
+    async def _until_ready(self) -> None:
+        await self._pod_there.wait()
+        await self._running().until_ready()
+
+    def _heed_sigterm(self) -> None:
+        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            return
+        try:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_sigterm)
+        except (NotImplementedError, RuntimeError, ValueError) as error:
+            logger.warning("SIGTERM will end the calls of this pod at once: %s", error)
+
+    def _on_sigterm(self) -> None:
+        if self._life is None or self._life.done():
+            _end_by_sigterm(self._life)
+        elif not self._signalled:
+            self._signalled = True
+            self._life.add_done_callback(_end_by_sigterm)
+            self.leave()
+
+
+def _end_by_sigterm(_: asyncio.Task[None] | None) -> None:
+    """As it would have without a handler."""
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    logging.shutdown()
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGTERM)
