@@ -44,8 +44,9 @@ def serve(
     at once. Leaves through SystemExit with one sentence when it cannot listen, with status 3 when the agent cannot be
     warmed up. Handlers of the log are the caller's to set up, `http_log_level` is set here.
     """
-    for name in _HTTP_LOGGERS:
-        logging.getLogger(name).setLevel(http_log_level.upper())
+    for http_logger in map(logging.getLogger, _HTTP_LOGGERS):
+        if http_logger.level == logging.NOTSET:  # a level that a user has set stays
+            http_logger.setLevel(http_log_level.upper())
     try:
         listener = server.bind(host, port)
     except (OSError, OverflowError) as problem:
