@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("greenroom.api.app")
 
 
-def routes(permissions: Permissions) -> APIRouter:
-    """Every route that clients and the platform use."""
-    made = APIRouter()
-    for part in (sessions.routes(permissions), listing.routes(permissions), probes.router):
-        made.include_router(part)
-    return made
+def add_routes(to: APIRouter, permissions: Permissions, *, direct: bool = False) -> None:
+    """Every route that clients and the platform use; `direct` as in :func:`sessions.add_routes`."""
+    sessions.add_routes(to, permissions, direct=direct)
+    listing.add_routes(to, permissions)
+    probes.add_routes(to)
 
 
-router = routes(Permissions())
-"""All of them, allowed to all, for applications that somebody else puts together."""
+router = APIRouter()
+"""All routes, allowed to all, for applications that somebody else puts together."""
+add_routes(router, Permissions())
 
 
 def equip(app: FastAPI, backend: SessionBackend, instruments: Instruments | None = None) -> None:
@@ -77,7 +77,7 @@ def create_app(
         lifespan=lifespan,
     )
     equip(app, backend, instruments)
-    app.include_router(routes(permissions) if permissions is not None else router)
+    add_routes(app.router, permissions or Permissions(), direct=True)
     app.include_router(docs.router)
     app.add_middleware(Counted, instruments=app.state.instruments, clock=clock or SystemClock())
     app.add_exception_handler(Exception, _bug)

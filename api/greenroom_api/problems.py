@@ -44,6 +44,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _MEANINGS = {
     400: "The call id is not of the form ^[a-z0-9_-]+$",
+    401: "Who asks is not known",
     403: "Permission denied",
     404: "There is no such session, or it has ended",
     409: "The session was closed by somebody before its agent was built",
@@ -109,6 +110,10 @@ def bad_body(error: ValidationError) -> HTTPException:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     detail = [{"type": item["type"], "loc": ["body", *item["loc"]], "msg": item["msg"]} for item in found]
     return HTTPException(422, detail)
+
+
+def bad_header(name: str, problem: str) -> HTTPException:
+    return HTTPException(422, [{"type": "value_error", "loc": ["header", name], "msg": problem}])
 
 
 def bad_query(name: str, problem: str) -> HTTPException:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from greenroom_api import dependencies, problems
 from greenroom_api.backend import BackendUnavailable, BadCursor, ListQuery
-from greenroom_api.dependencies import CallId
 from greenroom_api.routes.answers import json_answer
+from greenroom_api.routes.route import CALL_ID, CallRoute
 from greenroom_api.schemas import SessionsListed
 from greenroom_core.model.phases import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import APIRouter
+
     from greenroom_api.dependencies import Permissions
 
 Phases = Annotated[list[Phase] | None, Query(description="Only sessions in one of these phases; may be repeated.")]
@@ -22,16 +26,18 @@ PageSize = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 After = Annotated[str | None, Query(max_length=512, description="The `next` of the page before.")]
 
 
-def routes(may: Permissions) -> APIRouter:
+def add_routes(router: APIRouter, may: Permissions) -> None:
     """Both listings under these permissions; that of one call asks whether its sessions may be viewed."""
-    router = APIRouter(tags=["listings"])
     router.add_api_route(
         "/calls/{call_id}/sessions",
         list_call_sessions,
         methods=["GET"],
         response_model=SessionsListed,
-        responses=problems.documented(400, 403, 422, 503),
-        dependencies=dependencies.on_call(may.can_view_session),
+        responses=problems.documented(400, *_refusals(may.can_view_session), 422, 503),
+        dependencies=dependencies.asked_of(may.can_view_session),
+        route_class_override=CallRoute,
+        openapi_extra={"parameters": [CALL_ID]},
+        tags=["listings"],
         summary="The sessions of a call, ended ones too while they are kept",
     )
     router.add_api_route(
@@ -39,21 +45,25 @@ def routes(may: Permissions) -> APIRouter:
         list_sessions,
         methods=["GET"],
         response_model=SessionsListed,
-        responses=problems.documented(403, 422, 503),
+        responses=problems.documented(*_refusals(may.can_list_sessions), 422, 503),
         dependencies=dependencies.asked_of(may.can_list_sessions),
+        tags=["listings"],
         summary="All sessions, ended ones too while they are kept",
     )
-    return router
+
+
+def _refusals(permission: Callable[..., Any]) -> tuple[int, ...]:
+    return (403,) if permission in dependencies.ALLOWING_ALL else (401, 403)
 
 
 async def list_call_sessions(
     request: Request,
-    call_id: CallId,
     phase: Phases = None,
     runtime: Runtime = None,
     limit: PageSize = 100,
     after: After = None,
 ) -> Response:
+    call_id = request.path_params["call_id"]
     query = ListQuery(call_id=call_id, runtime=runtime, phases=frozenset(phase or ()), limit=limit, after=after)
     return await _listed(request, query)
 

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import TYPE_CHECKING
+
+from fastapi import Request, Response
 
 from greenroom_api import dependencies, problems
 
-router = APIRouter(tags=["probes"])
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 
-@router.get("/health", response_class=Response, summary="The process is alive")
+def add_routes(router: APIRouter) -> None:
+    router.add_api_route(
+        "/health", health, methods=["GET"], response_class=Response, tags=["probes"], summary="The process is alive"
+    )
+    router.add_api_route(
+        "/ready",
+        ready,
+        methods=["GET"],
+        response_class=Response,
+        responses=problems.documented(503),
+        tags=["probes"],
+        summary="It may have requests",
+    )
+    router.add_api_route(
+        "/metrics",
+        process_metrics,
+        methods=["GET"],
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        tags=["probes"],
+        summary="Figures of this process, for Prometheus",
+    )
+
+
 async def health() -> Response:
     """Depends on nothing outside the process."""
     return Response()
 
 
-@router.get("/ready", response_class=Response, responses=problems.documented(503), summary="It may have requests")
 async def ready(request: Request) -> Response:
     if not dependencies.backend(request).ready:
         raise problems.not_ready()
     return Response()
 
 
-@router.get("/metrics", response_class=Response, summary="Figures of this process, for Prometheus")
 async def process_metrics(request: Request) -> Response:
     text, media_type = request.app.state.instruments.exposition()
     return Response(text, media_type=media_type)

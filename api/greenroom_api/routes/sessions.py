@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Request, Response
 
 from greenroom_api import dependencies, openapi, problems
 from greenroom_api.backend import Accepted, AgentFailed, BackendUnavailable, Started, StartOutcome
-from greenroom_api.dependencies import CallId, IdempotencyKey, Prefer, on_call
 from greenroom_api.routes.answers import identity, json_answer
 from greenroom_api.routes.gone import ClientGone, while_there
+from greenroom_api.routes.route import CALL_ID, SESSION_ID, CallRoute, OpenRoute
 from greenroom_api.schemas import MetricsShown, SessionShown, SessionStarted, StartAsked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import APIRouter
+
     from greenroom_api.dependencies import Permissions
 
 logger = logging.getLogger("greenroom.api.sessions")
 
 _SESSIONS = "/calls/{call_id}/sessions"
 _SESSION = _SESSIONS + "/{session_id}"
-_START_BODY = {"requestBody": {"content": {"application/json": {"schema": openapi.inlined(StartAsked)}}}}
+_START = {
+    "parameters": [
+        CALL_ID,
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "The same key gives the same session, for as long as that session is kept.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": dependencies.KEY_MAX_LENGTH},
+        },
+        {
+            "name": "Prefer",
+            "in": "header",
+            "description": "`respond-async`: the answer is 202 at once, whatever becomes of the agent.",
+            "schema": {"type": "string"},
+        },
+    ],
+    "requestBody": {"content": {"application/json": {"schema": openapi.inlined(StartAsked)}}},
+}
+_ONE = {"parameters": [CALL_ID, SESSION_ID]}
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "model": SessionShown,
@@ -34,69 +56,77 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def routes(may: Permissions) -> APIRouter:
-    """The five routes of single sessions under these permissions."""
-    router = APIRouter(tags=["sessions"])
-    documented = problems.documented
-    router.add_api_route(
+def add_routes(router: APIRouter, may: Permissions, *, direct: bool) -> None:
+    """The five routes of single sessions under these permissions.
+
+    `direct`: those that nobody guards may skip FastAPI's solving, since `router` has no dependencies of its own.
+    """
+
+    def add(path: str, method: str, endpoint: Callable[..., Any], permission: Callable[..., Any], **more: Any) -> None:
+        guarded = permission not in dependencies.ALLOWING_ALL
+        statuses = more.pop("statuses") + ((401,) if guarded else ())
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            responses={**more.pop("responses", {}), **problems.documented(*sorted(statuses))},
+            dependencies=dependencies.asked_of(permission),
+            tags=["sessions"],
+            route_class_override=OpenRoute if direct and not guarded else CallRoute,
+            **more,
+        )
+
+    add(
         _SESSIONS,
+        "POST",
         start_session,
-        methods=["POST"],
+        may.can_start_session,
         status_code=201,
         response_model=SessionStarted,
-        responses={**_ACCEPTED, **documented(400, 403, 409, 413, 422, 429, 500, 503)},
-        openapi_extra=_START_BODY,
-        dependencies=on_call(may.can_start_session),
+        responses=_ACCEPTED,
+        statuses=(400, 403, 409, 413, 422, 429, 500, 503),
+        openapi_extra=_START,
         summary="Start an agent on a call",
     )
-    router.add_api_route(
+    one: dict[str, Any] = {"statuses": (400, 403, 404, 503), "openapi_extra": _ONE}
+    add(
         _SESSION,
+        "GET",
         get_session,
-        methods=["GET"],
+        may.can_view_session,
         response_model=SessionShown,
-        responses=documented(400, 403, 404, 503),
-        dependencies=on_call(may.can_view_session),
         summary="Look at a session",
+        **one,
     )
-    router.add_api_route(
+    add(
         _SESSION + "/metrics",
+        "GET",
         get_metrics,
-        methods=["GET"],
+        may.can_view_metrics,
         response_model=MetricsShown,
-        responses=documented(400, 403, 404, 503),
-        dependencies=on_call(may.can_view_metrics),
         summary="A session's performance, seconds old at most",
+        **one,
     )
-    closing: dict[str, Any] = {
-        "status_code": 202,
-        "response_class": Response,
-        "responses": documented(400, 403, 404, 503),
-        "dependencies": on_call(may.can_close_session),
-    }
-    router.add_api_route(_SESSION, close_session, methods=["DELETE"], summary="Ask a session to end", **closing)
-    router.add_api_route(
+    closing: dict[str, Any] = {"status_code": 202, "response_class": Response, **one}
+    add(_SESSION, "DELETE", close_session, may.can_close_session, summary="Ask a session to end", **closing)
+    add(
         _SESSION + "/close",
+        "POST",
         close_session_beacon,
-        methods=["POST"],
+        may.can_close_session,
         summary="The same, for navigator.sendBeacon",
         **closing,
     )
-    return router
 
 
-async def start_session(
-    request: Request,
-    call_id: CallId,
-    asked: Annotated[StartAsked, Depends(dependencies.start_asked)],
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def start_session(request: Request) -> Response:
     """Answers when the agent has been built and is joining the call, or certainly never will."""
-    wanted = asked.request(
+    call_id = request.path_params["call_id"]
+    wanted = (await dependencies.start_asked(request)).request(
         call_id,
-        idempotency_key=idempotency_key,
+        idempotency_key=dependencies.idempotency_key(request),
         caller=dependencies.caller(request),
-        respond_async=dependencies.wants_no_wait(prefer),
+        respond_async=dependencies.wants_no_wait(request),
     )
     try:
         outcome = await while_there(request, dependencies.backend(request).start(wanted))
@@ -126,7 +156,8 @@ def _tell(call_id: str, outcome: StartOutcome) -> None:
     logger.log(level, "call %s: no agent started: %s", call_id, outcome)
 
 
-async def get_session(request: Request, call_id: CallId, session_id: str) -> Response:
+async def get_session(request: Request) -> Response:
+    call_id, session_id = _path(request)
     try:
         session = await dependencies.backend(request).get(call_id, session_id)
     except BackendUnavailable as problem:
@@ -136,7 +167,8 @@ async def get_session(request: Request, call_id: CallId, session_id: str) -> Res
     return json_answer(identity(session))
 
 
-async def get_metrics(request: Request, call_id: CallId, session_id: str) -> Response:
+async def get_metrics(request: Request) -> Response:
+    call_id, session_id = _path(request)
     try:
         figures = await dependencies.backend(request).metrics(call_id, session_id)
     except BackendUnavailable as problem:
@@ -148,16 +180,9 @@ async def get_metrics(request: Request, call_id: CallId, session_id: str) -> Res
     )
 
 
-async def close_session(request: Request, call_id: CallId, session_id: str) -> Response:
+async def close_session(request: Request) -> Response:
     """The request is on record when this answers; it is carried out at once, and survives restarts."""
-    return await _close(request, call_id, session_id)
-
-
-async def close_session_beacon(request: Request, call_id: CallId, session_id: str) -> Response:
-    return await _close(request, call_id, session_id)
-
-
-async def _close(request: Request, call_id: str, session_id: str) -> Response:
+    call_id, session_id = _path(request)
     try:
         known = await dependencies.backend(request).request_close(call_id, session_id)
     except BackendUnavailable as problem:
@@ -165,3 +190,13 @@ async def _close(request: Request, call_id: str, session_id: str) -> Response:
     if not known:
         raise problems.no_session(session_id)
     return Response(status_code=202)
+
+
+async def close_session_beacon(request: Request) -> Response:
+    return await close_session(request)
+
+
+def _path(request: Request) -> tuple[str, str]:
+    """(call id, session id)"""
+    parameters = request.path_params
+    return parameters["call_id"], parameters["session_id"]
