@@ -56,10 +56,11 @@ class WarmupCache:
     async def warmup(self, component: Warmable[T]) -> None:
         key = getattr(component, "warmup_key", _same_for_all)()  # parts of other frameworks have none
         slot = self._slots.setdefault((type(component), key), _Slot())
-        async with slot.lock:
-            if not slot.loaded:
-                slot.resource = await component.on_warmup()
-                slot.loaded = True
+        if not slot.loaded:  # what is loaded needs no lock, which belongs to the loop that loaded
+            async with slot.lock:
+                if not slot.loaded:
+                    slot.resource = await component.on_warmup()
+                    slot.loaded = True
         await _install(component, cast("T", slot.resource))
 
 

@@ -4,39 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.observability.metrics import FIELD_NAMES
+from greenroom.observability.metrics import AgentMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from greenroom.isolation.wire import State
     from greenroom_core.clock import Clock
 
 
-class ReportedMetrics:
-    """The 25 figures as the session's process reported them last, at most a second ago."""
-
-    def __init__(self) -> None:
-        self._figures: dict[str, float | None] = dict.fromkeys(FIELD_NAMES)
-
-    def take(self, figures: dict[str, float | None]) -> None:
-        self._figures |= figures
-
-    def to_dict(self, fields: Iterable[str] = ()) -> dict[str, float | None]:
-        """The figures by name; all of them, or those in `fields`. Raises :class:`ValueError` for any other name."""
-        wanted = tuple(fields) or tuple(self._figures)
-        for name in wanted:
-            if name not in self._figures:
-                raise ValueError(f"Unknown field: {name}")
-        return {name: self._figures[name] for name in wanted}
-
-
 class ReportedAgent:
-    """A HostedAgent made of reports. `closing` ends the session and returns when it has ended."""
+    """A HostedAgent made of reports; `metrics` are as of the last one, at most a second ago.
+
+    `closing` ends the session and returns when it has ended.
+    """
 
     def __init__(self, agent_id: str, clock: Clock, closing: Callable[[], Awaitable[None]]) -> None:
         self.id = agent_id
-        self.metrics = ReportedMetrics()
+        self.metrics = AgentMetrics()
         self._clock = clock
         self._closing = closing
         self._idle_for = 0.0
@@ -48,7 +33,7 @@ class ReportedAgent:
         self._on_call_for = state.on_call_for
         self._reported_at = self._clock.boot()
         if state.figures is not None:
-            self.metrics.take(state.figures)
+            self.metrics = AgentMetrics.from_dict(state.figures)
 
     def has_left(self) -> None:
         self._idle_for = self._on_call_for = 0.0

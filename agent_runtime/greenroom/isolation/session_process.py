@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import pickle
 import sys
 from typing import TYPE_CHECKING, Any, assert_never
 
+from greenroom import hosted
 from greenroom.isolation import kernel, wire
 from greenroom.isolation.ends import OUT_OF_MEMORY_STATUS, over_memory_limit
 from greenroom.isolation.failures import ran_out_of_memory, taken_apart
@@ -160,21 +160,10 @@ class SessionProcess:
 
 def _state(agent: HostedAgent) -> wire.State:
     """An agent that cannot answer is taken as not idle, as its own watch takes it."""
+    metrics = hosted.agent_metrics(agent, agent.id)
+    figures = metrics.weighted() if metrics is not None else None
     try:
-        return wire.State(float(agent.idle_for()), float(agent.on_call_for()), _figures(agent))
+        return wire.State(float(agent.idle_for()), float(agent.on_call_for()), figures)
     except Exception as error:
         logger.warning("agent %s cannot say how it is: %s", agent.id, described(error))
-        return wire.State(figures=_figures(agent))
-
-
-def _figures(agent: HostedAgent) -> dict[str, float | None] | None:
-    try:
-        values: dict[str, Any] = agent.metrics.to_dict()
-        return {name: value for name, value in values.items() if value is None or _finite(value)}
-    except Exception as error:
-        logger.warning("agent %s: its metrics cannot be read: %s", agent.id, described(error))
-        return None
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+        return wire.State(figures=figures)

@@ -221,15 +221,12 @@ class ProcessStock:
         return loaded.failure
 
     def _begin(self, warm_up: bool) -> wire.Begin:
-        root = logging.getLogger()
-        json = any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers)
         return wire.Begin(
             preparation=_preparation(),
             source=pickle.dumps(self._source),
             warm_up=warm_up,
             uvloop=is_uvloop(asyncio.get_running_loop()),
-            log_level=logging.getLevelName(logging.getLogger("greenroom").getEffectiveLevel()),
-            log_style="json" if json else "text",
+            logging=_logging(),
         )
 
     async def _let_go(self, seconds: float) -> None:
@@ -259,3 +256,13 @@ def _preparation() -> bytes:
     data = spawn.get_preparation_data("greenroom-stock")
     data["authkey"] = bytes(data["authkey"])  # its own type refuses to be pickled
     return pickle.dumps(data)
+
+
+def _logging() -> wire.Logging | None:
+    """As it is set up here; None if it is not."""
+    own, root = logging.getLogger("greenroom"), logging.getLogger()
+    handlers = [*own.handlers, *root.handlers]
+    if not handlers:
+        return None
+    json = any(isinstance(handler.formatter, JsonFormatter) for handler in handlers)
+    return wire.Logging(logging.getLevelName(own.getEffectiveLevel()), "json" if json else "text")

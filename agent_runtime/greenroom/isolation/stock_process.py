@@ -24,7 +24,7 @@ from greenroom.isolation.executors import end_threads
 from greenroom.isolation.failures import taken_apart
 from greenroom.isolation.loops import new_loop
 from greenroom.recipe import Recipe
-from greenroom.redaction import traced
+from greenroom.redaction import redacted, traced
 from greenroom_core import logs
 
 logger = logging.getLogger("greenroom.isolation.stock")
@@ -113,8 +113,8 @@ class Stock:
             source = pickle.loads(begin.source)
         finally:
             del this._inheriting  # type: ignore[attr-defined]
-        if not logging.getLogger().handlers:
-            logs.set_up(begin.log_level, begin.log_style)
+        if begin.logging is not None:
+            logs.set_up(begin.logging.level, begin.logging.style, clean=redacted)
         self._uvloop = begin.uvloop
         recipe: Recipe = source.recipe()
         return recipe

@@ -32,14 +32,21 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What an agent says of itself. `figures` are its metrics by name, None when it cannot say."""
+    """What an agent says of itself. `figures` are its metrics, averages with their weight; None: it cannot say."""
 
     idle_for: float = 0.0
     on_call_for: float = 0.0
-    figures: dict[str, float | None] | None = None
+    figures: dict[str, int | dict[str, float]] | None = None
 
 
 # --- launcher to stock ---
+
+
+class Logging(msgspec.Struct, frozen=True):
+    """As :func:`greenroom_core.logs.set_up` takes it."""
+
+    level: str
+    style: str
 
 
 class Begin(_Message, frozen=True):
@@ -49,8 +56,7 @@ class Begin(_Message, frozen=True):
     source: bytes
     warm_up: bool
     uvloop: bool
-    log_level: str
-    log_style: str
+    logging: Logging | None
 
 
 class Fork(_Message, frozen=True):
