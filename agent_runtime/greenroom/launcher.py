@@ -126,6 +126,11 @@ class AgentLauncher:
     def host(self) -> SessionHost:
         return self._host
 
+    @host.setter
+    def host(self, host: SessionHost) -> None:
+        """For the program that runs this launcher, before anything has been started."""
+        self._host = host
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -56,6 +56,8 @@ class PodHost:
         self._pod: RuntimePod | None = None
         self._pod_there = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._leave_within: float | None = None
+        self._leaving = False
         self._signalled = False
 
     @classmethod
@@ -77,6 +79,8 @@ class PodHost:
             async with self._opened() as pod:
                 self._pod = pod
                 self._pod_there.set()
+                if self._leaving:
+                    pod.drain(self._leave_within)
                 await pod.run()
         finally:
             self._pod_there.clear()
@@ -87,6 +91,7 @@ class PodHost:
         at one, and only then it does what it does by default."""
         if self._pod_there.is_set():
             raise RuntimeError("the pod runs already")
+        self._leaving = False
         self._life = asyncio.create_task(self.run(), name="runtime-pod")
         ready = asyncio.create_task(self._until_ready(), name="runtime-pod-ready")
         try:
@@ -105,26 +110,20 @@ class PodHost:
 
     async def stop(self) -> None:
         self.leave(0.0)
-        if self._life is not None:
-            await asyncio.wait((self._life,))
-            self._life.result()
+        await self._over()
 
     async def drain(self, timeout: float | None) -> bool:
         """None: the pod's drain timeout, for the node would not wait any longer."""
-        pod = self._pod
-        if pod is None:
-            return True
-        pod.drain(timeout)
-        if self._life is not None:
-            await asyncio.wait((self._life,))
-        else:
-            await pod.empty()
-        return pod.finished
+        self.leave(timeout)
+        await self._over()
+        return self._pod is None or self._pod.finished
 
     def leave(self, timeout_seconds: float | None = None) -> None:
         """Begins to drain."""
-        if self._pod is not None:
+        if self._pod is not None and self._pod_there.is_set():
             self._pod.drain(timeout_seconds)
+        else:
+            self._leaving, self._leave_within = True, timeout_seconds
 
     @property
     def lingering(self) -> int:
@@ -244,6 +243,15 @@ class PodHost:
                 raise RegistryUnavailable(str(problem)) from problem
 
     # --- inside ---
+
+    async def _over(self) -> None:
+        """The pod's life is, where this host began it; else its sessions are."""
+        if self._life is not None:
+            await asyncio.wait((self._life,))
+            if not self._life.cancelled():
+                self._life.result()
+        elif self._pod is not None:
+            await self._pod.empty()
 
     def _running(self) -> RuntimePod:
         if self._pod is None or not self._pod_there.is_set():

@@ -21,7 +21,7 @@ class Admission(Enum):
     GIVE_BACK = auto()
     """Ours, but this pod will not run it: the operator binds it elsewhere."""
     END = auto()
-    """It was closed or deleted before it began: nothing is built, it needs no slot."""
+    """It was closed, deleted or abandoned before it began: nothing is built, it needs no slot."""
     ORPHANED = auto()
     """It is said to run here and does not."""
 
@@ -36,14 +36,15 @@ class PodState:
     draining: bool
 
 
-def admission(session: AgentSession, taken_attempt: int, pod: PodState) -> Admission:
-    """`taken_attempt` is the highest attempt of this session that this process took up, -1 for none."""
+def admission(session: AgentSession, taken_attempt: int, pod: PodState, *, wanted: bool = True) -> Admission:
+    """`taken_attempt` is the highest attempt of this session that this process took up, -1 for none; it is not
+    `wanted` when this process has started it itself and nobody waits for it any longer."""
     status = session.status
     if status.pod_uid != pod.uid or status.phase.terminal or status.attempt <= taken_attempt:
         return Admission.IGNORE
     if status.phase is not Phase.SCHEDULED:
         return Admission.ORPHANED
-    if session.close_requested or session.deleting:
+    if session.close_requested or session.deleting or not wanted:
         return Admission.END
     if pod.draining:
         return Admission.GIVE_BACK

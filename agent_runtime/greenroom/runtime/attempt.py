@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import structs
 
 from greenroom import hosted
-from greenroom.life import SessionLife
 from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded
-from greenroom.runtime import report
+from greenroom.runtime import report, told
 from greenroom.runtime.writer import StatusWriter
 from greenroom_core.model import names
+from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.session import RestartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from greenroom.launcher import AgentLauncher
     from greenroom.limits import TimeLimits
+    from greenroom.lives import Life
+    from greenroom.registry import SessionInfo
     from greenroom_core.kube.client import KubeClient
     from greenroom_core.model.session import AgentSession
 
@@ -36,13 +39,7 @@ LOST = "Lost"
 def time_limits(session: AgentSession, launcher: AgentLauncher) -> TimeLimits:
     """What the bind says, else what the agent file's launcher says, else the built-in."""
     effective = session.status.effective
-    if effective is None:
-        return launcher.time_limits
-    given = {
-        "idle_timeout_seconds": effective.limits.idle_timeout_seconds,
-        "max_duration_seconds": effective.limits.max_duration_seconds,
-    }
-    return replace(launcher.time_limits, **{name: value for name, value in given.items() if value is not None})
+    return launcher.time_limits.with_session(effective.limits) if effective is not None else launcher.time_limits
 
 
 class Attempt:
@@ -58,7 +55,9 @@ class Attempt:
         self.name = session.metadata.name
         self.uid = session.metadata.uid
         self.number = session.status.attempt
-        self.life: SessionLife | None = None
+        self.life: Life | None = None
+        self.held: told.PodSession | None = None
+        self.phase = session.status.phase
         self._client = client
         self._clock = client.world.clock
         self._on_ended = on_ended
@@ -72,13 +71,17 @@ class Attempt:
         return (self.uid, self.number)
 
     @property
+    def call_id(self) -> str:
+        return self._writer.session.spec.call_id
+
+    @property
     def in_call(self) -> bool:
         """It holds a slot: its agent is being built, is there, or is leaving."""
         return self.life is not None and self.life.ending is None
 
     # --- the three things that can become of it ---
 
-    def begin(self, launcher: AgentLauncher) -> None:
+    def begin(self, launcher: AgentLauncher, video_track_override_path: str | None = None) -> None:
         """Takes it up, without waiting; :meth:`live` does the rest."""
         session = self._writer.session
         assignment = Assignment(
@@ -87,8 +90,9 @@ class Attempt:
             call_type=session.spec.call_type,
             parameters=session.spec.parameters,
             limits=time_limits(session, launcher),
+            video_track_override_path=video_track_override_path,
         )
-        self.life = SessionLife(assignment, launcher.recipe, self._clock, self._hear)
+        self.life = launcher.lives.life(assignment, self._hear)
         self.observe(session)
 
     async def live(self) -> None:
@@ -128,12 +132,30 @@ class Attempt:
         if self.life is not None and not over:
             self._obey(session, self.life)
 
-    def leave(self, reason: EndReason, timeout_seconds: float) -> None:
-        """The pod itself ends it."""
-        if self.life is not None:
-            self.life.leave(reason, timeout_seconds=timeout_seconds)
+    @property
+    def info(self) -> SessionInfo:
+        """The session as this process knows it, its agent's figures fresh."""
+        known = replace(told.record(self._writer.session), phase=self.phase)
+        if self.held is None:
+            return known
+        at = self.held.started_at.timestamp()
+        metrics = hosted.agent_metrics(self.held.agent, self.name)
+        if metrics is None:
+            return replace(known, started_at=at, metrics_updated_at=at)
+        return replace(known, started_at=at, metrics=metrics, metrics_updated_at=self._clock.wall().timestamp())
 
-    def _obey(self, session: AgentSession, life: SessionLife) -> None:
+    @property
+    def restarts(self) -> bool:
+        """The loss of this pod would not be its end."""
+        effective = self._writer.session.status.effective
+        return effective is not None and effective.restart_policy is RestartPolicy.ON_POD_LOSS
+
+    def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
+        """The process itself ends it."""
+        if self.life is not None:
+            self.life.leave(reason, message, timeout_seconds=timeout_seconds)
+
+    def _obey(self, session: AgentSession, life: Life) -> None:
         if session.deleting:
             life.leave(EndReason.DELETED)
         elif session.close_requested:
@@ -155,11 +177,13 @@ class Attempt:
     def _hear(self, notice: Notice) -> None:
         match notice:
             case Built():
+                self._hold(notice)
                 self._put_running(notice)
             case Joined():
                 logger.info("session %s has joined its call", self.name)
                 self._put(report.joined(self._outlook, notice.at))
             case LeavingSlowly():
+                self.phase = Phase.CLOSING
                 self._put(report.closing(self._outlook, notice.at))
             case Ended():
                 logger.info("session %s ended: %s %s", self.name, notice.reason, notice.message)
@@ -168,6 +192,14 @@ class Attempt:
                 self._put_end(notice)
             case _:
                 assert_never(notice)
+
+    def _hold(self, notice: Built) -> None:
+        life = self.life
+        assert life is not None
+        assert life.agent is not None
+        assert life.task is not None
+        self.phase = Phase.RUNNING
+        self.held = told.PodSession(self.name, life.agent, life.assignment.call_id, notice.at, life.task)
 
     def _put_running(self, notice: Built) -> None:
         fields = report.running(self._outlook, notice.at)
@@ -191,7 +223,7 @@ class Attempt:
         self._outlook = structs.replace(self._outlook, conditions=conditions)
         self._writer.put(fields)
 
-    async def _serve_metrics(self, life: SessionLife) -> None:
+    async def _serve_metrics(self, life: Life) -> None:
         """Fresh figures for whoever asked, however often, at most once in METRICS_EVERY_SECONDS."""
         await life.start_settled.wait()
         while True:

@@ -8,19 +8,14 @@ import os
 import signal
 import sys
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
-from random import Random
 from typing import TYPE_CHECKING
 
-from greenroom.runtime.pod import RuntimePod
-from greenroom.runtime.server import serve
+from greenroom.hosts.pod import PodHost
+from greenroom.runtime.program import CannotListen, opened
 from greenroom.runtime.settings import RuntimeSettings
 from greenroom_core import logs
-from greenroom_core.clock import SystemClock
 from greenroom_core.kube import auth
-from greenroom_core.kube.http import HttpTransport
 from greenroom_core.settings import BadSetting, load
-from greenroom_core.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,20 +47,15 @@ async def _run(
     launcher: AgentLauncher, settings: RuntimeSettings, credentials: auth.Credentials
 ) -> tuple[str | None, int]:
     """What went wrong, if anything, and how many tasks would not end."""
-    transport = HttpTransport(credentials, user_agent=f"greenroom-runtime/{_version()}")
-    async with transport:
-        pod = RuntimePod(World(SystemClock(), Random(), transport), launcher, settings)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, pod.drain)
-        try:
-            server = await serve(pod, settings.host, settings.port)
-        except OSError as error:
-            return f"runtime: cannot listen on {settings.host}:{settings.port} (--host, --port): {error.strerror}", 0
-        try:
-            await pod.run()
-        finally:
-            await server.cleanup()
-        return None, pod.lingering
+    host = PodHost(launcher.lives, lambda: opened(launcher, settings, credentials))
+    launcher.host = host
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, host.leave)
+    try:
+        await host.run()
+    except CannotListen as error:
+        return f"runtime: {error}", 0
+    return None, host.lingering
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -74,13 +64,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ModuleNotFoundError:
         return None
     return uvloop.new_event_loop  # type: ignore[no-any-return,unused-ignore]
-
-
-def _version() -> str:
-    try:
-        return version("greenroom")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _exit_at_once(status: int) -> None:

@@ -1,5 +1,7 @@
 """The runtime pod: takes up the sessions bound to it, runs them side by side, and leaves in good order.
 
+Code in this process may start sessions of its own, too: they are made as objects, and come back bound like all others.
+
 It has no HTTP server and no signals: `main` adds them. Everything about a single session is `Attempt`'s.
 """
 
@@ -7,21 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, assert_never
 
+from greenroom.errors import InvalidParameters, StartAbandoned
 from greenroom.redaction import described, traced
 from greenroom.runtime.admission import Admission, PodState, admission
 from greenroom.runtime.attempt import Attempt
 from greenroom.runtime.figures import RuntimeFigures
+from greenroom.runtime.fleet import Fleet, tell_limits_without_effect
+from greenroom.runtime.starts import CALLER_GONE, OwnStarts
 from greenroom_core.kube.client import KubeClient, Selection
 from greenroom_core.kube.feed import Change, Feed
-from greenroom_core.kube.kinds import SESSIONS
+from greenroom_core.kube.kinds import SESSIONS, encode
 from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from greenroom.hosts import Wanted
     from greenroom.launcher import AgentLauncher
     from greenroom.runtime.settings import RuntimeSettings
     from greenroom_core.model.session import AgentSession
@@ -41,20 +48,25 @@ class RuntimePod:
 
     def __init__(self, world: World, launcher: AgentLauncher, settings: RuntimeSettings) -> None:
         self.figures = RuntimeFigures()
+        self.settings = settings
+        self.client = KubeClient(world, on_answer=self.figures.answered)
+        self.finished = True
         self._world = world
         self._clock = world.clock
         self._launcher = launcher
-        self._settings = settings
-        self._client = KubeClient(world, on_answer=self.figures.answered)
         selection = Selection(settings.namespace, fields=f"status.podName={settings.pod_name}")
-        self._feed: Feed[AgentSession] = Feed(self._client, SESSIONS, selection, self._on_change)
+        self._feed: Feed[AgentSession] = Feed(self.client, SESSIONS, selection, self._on_change)
+        self._fleet = Fleet(self.client, settings.namespace, settings.runtime)
+        self._starts = OwnStarts(self.client, settings, self._fleet, self._feed.learn, self._settled)
         self._taken: dict[str, int] = {}
         self._attempts: dict[tuple[str, int], Attempt] = {}
         self._carriers: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._holding: set[tuple[str, int]] = set()
         self._lingering: set[asyncio.Task[Any]] = set()
         self._warm = False
+        self._running = False
         self._draining = asyncio.Event()
+        self._leave_by = math.inf
         self._moved = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self.figures.watch(
@@ -83,21 +95,84 @@ class RuntimePod:
         """How many tasks of agents ignore their cancellation; the process cannot end in the ordinary way then."""
         return len(self._lingering)
 
-    def drain(self) -> None:
-        """Leave: no new sessions, those here finish within the drain timeout. Asking again changes nothing."""
+    @property
+    def full(self) -> bool:
+        return len(self._holding) >= self.settings.slots
+
+    def attempt(self, name: str) -> Attempt | None:
+        """What holds a slot here under that name."""
+        return next((item for item in self._attempts.values() if item.name == name and item.in_call), None)
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """All that hold a slot."""
+        return [item for item in self._attempts.values() if item.in_call]
+
+    async def until_ready(self) -> None:
+        """Returns when the pod takes sessions for the first time."""
+        await self._feed.synced.wait()
+        await self._until(lambda: self._warm)
+
+    async def place(self, wanted: Wanted) -> Attempt:
+        """A session that code of this process asks for; returns when the operator has bound it here and its agent is
+        being built. `greenroom.errors` has what it raises."""
+        if not self._running:
+            raise RuntimeError("the pod does not run: start the launcher first")
+        if self.draining:
+            raise StartAbandoned("the pod is leaving")
+        self._launcher.recipe.arguments(wanted.parameters)
+        try:
+            encode(wanted.parameters)
+        except TypeError as error:
+            raise InvalidParameters(f"parameters become part of an object, so they must be JSON: {error}") from error
+        return await self._starts.place(wanted, self._tasks)
+
+    def withdraw(self, name: str) -> bool:
+        """Ends an own start that has not been taken up. False if there is none."""
+        start = self._starts.get(name)
+        if start is not None:
+            start.withdraw("the session was closed before its agent was built")
+        return start is not None
+
+    async def empty(self) -> None:
+        """Returns when no session holds a slot."""
+        await self._until(lambda: not self._holding)
+
+    async def gone(self, attempt: Attempt) -> None:
+        """Returns when its agent has left."""
+        await self._until(lambda: not attempt.in_call)
+
+    def drain(self, timeout_seconds: float | None = None) -> None:
+        """Leave: no new sessions, those here finish within the time (None: the drain timeout). Asking again can only
+        shorten it. `finished` tells whether all could."""
+        seconds = self.settings.drain_timeout_seconds if timeout_seconds is None else timeout_seconds
+        self._leave_by = min(self._leave_by, self._clock.boot() + seconds)
         if not self._draining.is_set():
             logger.info("draining: %d sessions may finish", len(self._holding))
             self._draining.set()
+        self._moved.set()
 
     async def run(self) -> None:
         """The pod's whole life."""
+        launcher = self._launcher
         async with self._tasks:
+            self._running = True
             background = [
                 self._tasks.create_task(self._keep_fed(), name="feed"),
                 self._tasks.create_task(self._warm_up(), name="warm-up"),
+                self._tasks.create_task(
+                    tell_limits_without_effect(
+                        self._fleet,
+                        concurrent_sessions=launcher.max_concurrent_sessions,
+                        per_call=launcher.max_sessions_per_call,
+                    ),
+                    name="limits",
+                ),
             ]
             await self._draining.wait()
             await self._drain()
+            self._running = False
+            self._starts.cancel()
             for task in background:
                 task.cancel()
 
@@ -127,7 +202,8 @@ class RuntimePod:
         if warming.done() and (error := warming.exception()) is not None:
             logger.error("warm-up failed, starts will be slow or fail: %s\n%s", described(error), traced(error))
         self._warm = True
-        logger.info("pod %s takes up to %d sessions", self._settings.pod_name, self._settings.slots)
+        self._moved.set()
+        logger.info("pod %s takes up to %d sessions", self.settings.pod_name, self.settings.slots)
         self._look_at_all()
 
     # --- sessions come and go ---
@@ -152,14 +228,16 @@ class RuntimePod:
             self._look_at(session)
 
     def _look_at(self, session: AgentSession) -> None:
-        settings = self._settings
+        settings = self.settings
         state = PodState(
             uid=settings.pod_uid,
             free_slots=settings.slots - len(self._holding),
             warm=self._warm,
             draining=self._draining.is_set(),
         )
-        decision = admission(session, self._taken.get(session.metadata.uid, -1), state)
+        name = session.metadata.name
+        wanted = not self._starts.unwanted(name)
+        decision = admission(session, self._taken.get(session.metadata.uid, -1), state, wanted=wanted)
         match decision:
             case Admission.IGNORE | Admission.WAIT:
                 return
@@ -171,18 +249,18 @@ class RuntimePod:
                 self._take_up(session, lambda attempt: attempt.give_back(why))
             case Admission.END:
                 reason = EndReason.DELETED if session.deleting else EndReason.CLOSE_REQUESTED
-                self._take_up(session, lambda attempt: attempt.write_off(reason, ""))
+                self._take_up(session, lambda attempt: attempt.write_off(reason, "" if wanted else CALLER_GONE))
+                if (start := self._starts.get(name)) is not None:
+                    start.failed(StartAbandoned(f"the session ended before its agent was built: {reason}"))
             case Admission.ORPHANED:
-                logger.error(
-                    "session %s is %s here, but not in this process", session.metadata.name, session.status.phase
-                )
+                logger.error("session %s is %s here, but not in this process", name, session.status.phase)
                 message = "the process that ran it is gone"
                 self._take_up(session, lambda attempt: attempt.write_off(EndReason.AGENT_ERROR, message))
             case _:
                 assert_never(decision)
 
     def _take_up(self, session: AgentSession, work: Callable[[Attempt], Coroutine[Any, Any, None]]) -> None:
-        attempt = Attempt(session, self._client, self._feed.learn, self._on_ended)
+        attempt = Attempt(session, self.client, self._feed.learn, self._on_ended)
         self._taken[attempt.uid] = attempt.number
         self._attempts[attempt.key] = attempt
         carrier = self._tasks.create_task(self._carried(attempt, work(attempt)), name=f"attempt-{attempt.name}")
@@ -191,7 +269,10 @@ class RuntimePod:
     def _start(self, attempt: Attempt) -> Coroutine[Any, Any, None]:
         self._holding.add(attempt.key)
         self.figures.started()
-        attempt.begin(self._launcher)
+        start = self._starts.get(attempt.name)
+        attempt.begin(self._launcher, start.wanted.video_track_override_path if start is not None else None)
+        if start is not None:
+            start.taken_up(attempt)
         return attempt.live()
 
     async def _carried(self, attempt: Attempt, work: Coroutine[Any, Any, None]) -> None:
@@ -233,22 +314,31 @@ class RuntimePod:
 
     async def _drain(self) -> None:
         """Calls first, then what is still to be written, each until its deadline."""
-        drain_seconds = self._settings.drain_timeout_seconds
-        exit_at = self._clock.boot() + drain_seconds + GRACE_AFTER_DRAIN_SECONDS - _EXIT_MARGIN_SECONDS
+        self._starts.leave()
         self._look_at_all()
-        if not await self._until(lambda: not self._holding, self._clock.boot() + drain_seconds):
+        if not await self._until(lambda: not self._holding, lambda: self._leave_by):
+            self.finished = False
             for attempt in self._attempts.values():
-                attempt.leave(EndReason.DRAINED, _LEAVE_WHEN_DRAINED_SECONDS)
-        if not await self._until(lambda: not self._attempts, exit_at):
+                attempt.leave(EndReason.DRAINED, timeout_seconds=_LEAVE_WHEN_DRAINED_SECONDS)
+        exit_after = GRACE_AFTER_DRAIN_SECONDS - _EXIT_MARGIN_SECONDS
+        if not await self._until(
+            lambda: not self._attempts and not self._starts.busy, lambda: self._leave_by + exit_after
+        ):
             logger.error("the grace period is over: %d sessions were not reported", len(self._attempts))
             for carrier in self._carriers.values():
                 carrier.cancel()
 
-    async def _until(self, done: Callable[[], bool], deadline: float) -> bool:
-        """Whether `done` came true before `deadline`, a time of the boot clock."""
-        with suppress(TimeoutError):
-            async with self._clock.timeout(max(0.0, deadline - self._clock.boot())):
-                while not done():
-                    self._moved.clear()
+    async def _until(self, done: Callable[[], bool], deadline: Callable[[], float] = lambda: math.inf) -> bool:
+        """Whether `done` came true before `deadline`, a time of the boot clock that may move."""
+        while not done():
+            remaining = deadline() - self._clock.boot()
+            if remaining <= 0:
+                return False
+            self._moved.clear()
+            with suppress(TimeoutError):
+                async with self._clock.timeout(remaining if remaining < math.inf else None):
                     await self._moved.wait()
-        return done()
+        return True
+
+    def _settled(self) -> None:
+        self._moved.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, dataclass
 
-from greenroom_core.model.names import DEFAULT_PORT
+from greenroom_core.model.names import DEFAULT_PORT, DEFAULT_RUNTIME
 from greenroom_core.settings import setting
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -17,6 +17,7 @@ class RuntimeSettings:
     namespace: str = setting(MISSING, "the pod's namespace", bool)
     pod_name: str = setting(MISSING, "the pod's name", bool)
     pod_uid: str = setting(MISSING, "the pod's uid", bool)
+    runtime: str = setting(DEFAULT_RUNTIME, "the AgentRuntime that the pod belongs to", bool)
     slots: int = setting(10, "how many sessions the pod takes at once, 1 or more", lambda value: value >= 1)
     drain_timeout_seconds: float = setting(
         3600.0, "how long a leaving pod may finish its calls, 0 or more", lambda value: value >= 0

@@ -34,6 +34,11 @@ API: tuple[Rule, ...] = (
 )
 
 RUNTIME: tuple[Rule, ...] = (
-    _rule(names.GROUP, "agentsessions", "get list watch"),
+    # get list watch: the sessions bound here, and by name where in doubt. create: what its own launcher starts.
+    # patch: close requests (annotations; the spec never changes). delete: own starts that are refused or withdrawn.
+    _rule(names.GROUP, "agentsessions", "get list watch create patch delete"),
+    # get: the defaults for own starts, and whether the agent file's limits hold.
+    _rule(names.GROUP, "agentruntimes", "get"),
+    # patch: run state and figures of the sessions bound here.
     _rule(names.GROUP, "agentsessions/status", "patch"),
 )

@@ -140,7 +140,7 @@ async def test_the_process_is_healthy_without_an_api_server_and_ends_with_0_on_s
             _, error = await program.communicate()
         assert program.returncode == 0, error.decode()
         assert b"Traceback" not in error
-        assert b"settings: namespace=default pod_name=pod-1 pod_uid=u slots=10" in error
+        assert b"settings: namespace=default pod_name=pod-1 pod_uid=u runtime=default slots=10" in error
     finally:
         if program.returncode is None:
             program.kill()

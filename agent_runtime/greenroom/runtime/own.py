@@ -1,0 +1,88 @@
+"""A launcher's own starts as objects and verdicts: what is created, and what its state says to who asked. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from greenroom.errors import (
+    InvalidParameters,
+    MaxConcurrentSessionsExceeded,
+    MaxSessionsPerCallExceeded,
+    NoFreeSlot,
+    StartAbandoned,
+)
+from greenroom_core.model import names
+from greenroom_core.model.meta import ObjectMeta
+from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.session import AgentSession, SessionSpec
+
+if TYPE_CHECKING:
+    from greenroom.hosts import Wanted
+    from greenroom.runtime.settings import RuntimeSettings
+    from greenroom_core.model.runtime import AgentRuntime
+
+KEPT_SECONDS = 3600
+"""How long an ended session is kept where its AgentRuntime does not say: as for those that come by REST."""
+
+START_DEADLINE_SECONDS = 60.0
+
+_LIMIT = re.compile(r"of (\d+)$")
+
+
+def session_object(wanted: Wanted, name: str, settings: RuntimeSettings, runtime: AgentRuntime | None) -> AgentSession:
+    """What to create: for this pod alone, and with its finalizer from the start, as for those that come by REST."""
+    defaults = runtime.spec.session_defaults if runtime is not None else None
+    kept = defaults is not None and defaults.ttl_seconds_after_finished is not None
+    return AgentSession(
+        api_version=names.API_VERSION,
+        kind="AgentSession",
+        metadata=ObjectMeta(
+            name=name,
+            namespace=settings.namespace,
+            labels={names.STARTED_BY: settings.pod_uid},
+            finalizers=(names.LEAVE_CALL,),
+        ),
+        spec=SessionSpec(
+            call_id=wanted.call_id,
+            call_type=wanted.call_type,
+            runtime=settings.runtime,
+            pod_name=settings.pod_name,
+            parameters=dict(wanted.parameters),
+            limits=wanted.limits,
+            ttl_seconds_after_finished=None if kept else KEPT_SECONDS,
+        ),
+    )
+
+
+def start_deadline_seconds(wanted: Wanted, runtime: AgentRuntime | None) -> float:
+    """How long it may wait for a slot: session, AgentRuntime, built-in."""
+    fleet = runtime.spec.session_defaults.limits.start_deadline_seconds if runtime is not None else None
+    return wanted.limits.start_deadline_seconds or fleet or START_DEADLINE_SECONDS
+
+
+def refusal(session: AgentSession) -> Exception:
+    """What a session that ended before this pod took it up is to who asked for it."""
+    message = session.status.message or ""
+    match session.status.reason:
+        case EndReason.MAX_SESSIONS_PER_CALL:
+            return MaxSessionsPerCallExceeded(_limit(message))
+        case EndReason.MAX_CONCURRENT_SESSIONS:
+            return MaxConcurrentSessionsExceeded(_limit(message))
+        case EndReason.START_DEADLINE:
+            return NoFreeSlot(message)
+        case EndReason.INVALID_SPEC:
+            return InvalidParameters(message)
+        case reason:
+            return StartAbandoned(f"the session ended before its agent was built: {reason} {message}".rstrip())
+
+
+def leaves_no_record(verdict: BaseException) -> bool:
+    """The caller was refused and has been told so; any other end is kept in the object."""
+    return not isinstance(verdict, StartAbandoned)
+
+
+def _limit(message: str) -> int:
+    """The number at the end of the operator's message."""
+    found = _LIMIT.search(message)
+    return int(found[1]) if found else 0
