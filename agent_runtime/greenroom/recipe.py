@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom import hosted
 from greenroom.errors import AgentExit, InvalidParameters
+from greenroom.speakers import SpeakerFilters
 from greenroom.warmup import WarmupCache
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from greenroom.hosted import HostedAgent
 
-_PARTS = ("llm", "tts", "stt", "vad", "turn_detection", "_multi_speaker_filter")
+_PARTS = ("llm", "tts", "stt", "vad", "turn_detection")
 _JOIN_POSITIONALS = 3
 
 
@@ -53,6 +54,7 @@ class Recipe:
         self._create_agent = create_agent
         self._join_call = join_call
         self._cache = WarmupCache()
+        self._speaker_filters = SpeakerFilters(self._cache)
         self._create_takes, _ = _keywords(create_agent, positionals=0)
         self._join_takes, self._join_positionals = _keywords(join_call, positionals=_JOIN_POSITIONALS)
         self._required = self._create_takes.required | self._join_takes.required
@@ -87,6 +89,7 @@ class Recipe:
             if video_track_override_path is not None:
                 hosted.show_video_file(agent, video_track_override_path)
             await self._warm(agent)
+            await self._speaker_filters.warm(agent)
         except BaseException:
             await hosted.close(agent)
             raise
