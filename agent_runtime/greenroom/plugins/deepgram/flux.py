@@ -1,0 +1,81 @@
+"""What Deepgram's v2 interface (Flux) says, as turns. Pure.
+
+The vendor finds the turns itself and numbers them; what comes late, twice or with parts missing does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from greenroom.agent.turn_taking import SpeechBegan, SpeechOver, SpeechProbablyOver, SpeechSoFar, SpeechWentOn
+from greenroom.plugins.deepgram.words import over
+from greenroom.plugins.vendor import VendorError
+
+if TYPE_CHECKING:
+    from greenroom.agent.turn_taking import Heard
+
+
+class FluxTurns:
+    """The turns of one connection."""
+
+    def __init__(self) -> None:
+        self._open = False
+        self._text = ""
+        self._over_index = -1
+
+    @property
+    def open(self) -> bool:
+        """Whether the user is within a turn."""
+        return self._open
+
+    def read(self, message: Any, sent_seconds: float) -> list[Heard]:
+        """What `message` means, after `sent_seconds` of sound. Raises :class:`VendorError` for an error in it."""
+        kind = getattr(message, "type", None)
+        if kind == "Error":
+            code, text = getattr(message, "code", ""), getattr(message, "description", "")
+            raise VendorError(f"Deepgram gave up: {code}: {text}", retryable=True)
+        if kind != "TurnInfo" or self._stale(message):
+            return []
+        text = str(getattr(message, "transcript", None) or "")
+        match getattr(message, "event", None):
+            case "StartOfTurn":
+                return [*self._begin(), *self._say(text)]
+            case "Update":
+                return self._say(text)
+            case "EagerEndOfTurn":
+                self._text = text
+                return [*self._begin(), SpeechProbablyOver(text)]
+            case "TurnResumed":
+                return [SpeechWentOn(), *self._say(text)]
+            case "EndOfTurn":
+                return [self._end(message, text, sent_seconds)]
+        return []
+
+    def cut(self) -> SpeechOver | None:
+        """The end of a turn whose connection broke: what was understood of it."""
+        if not self._open:
+            return None
+        self._open = False
+        return SpeechOver(self._text)
+
+    def _stale(self, message: Any) -> bool:
+        index = getattr(message, "turn_index", None)
+        return isinstance(index, int) and index <= self._over_index
+
+    def _begin(self) -> list[Heard]:
+        if self._open:
+            return []
+        self._open, self._text = True, ""
+        return [SpeechBegan()]
+
+    def _say(self, text: str) -> list[Heard]:
+        if not self._open or not text or text == self._text:
+            return []
+        self._text = text
+        return [SpeechSoFar(text)]
+
+    def _end(self, message: Any, text: str, sent_seconds: float) -> SpeechOver:
+        self._open = False
+        self._over_index = getattr(message, "turn_index", self._over_index)
+        heard_seconds = getattr(message, "audio_window_end", None)
+        return over(text, getattr(message, "words", None) or (), heard_seconds, sent_seconds)

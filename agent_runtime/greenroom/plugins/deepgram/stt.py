@@ -1,0 +1,211 @@
+"""Speech to text by Deepgram, which finds the turns too: one connection a call, dialled again when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from greenroom.agent.turn_taking import HearingTrouble, TurnTakingSTT
+from greenroom.plugins.deepgram.classic import ClassicTurns
+from greenroom.plugins.deepgram.flux import FluxTurns
+from greenroom.plugins.deepgram.line import VENDOR, Line, translated
+from greenroom.plugins.deepgram.options import Options, addresses
+from greenroom.plugins.vendor import Backoff, Key, Leases, VendorError, find_key, load
+from greenroom.warmup import Warmable
+from greenroom_core.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from greenroom.agent.turn_taking import Heard, Sound
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.plugins.deepgram")
+
+Turns: TypeAlias = FluxTurns | ClassicTurns
+
+DEFAULT_MODEL = "flux-general-en"
+DEFAULT_URL = "https://api.deepgram.com"
+KEEPALIVE_SECONDS = 4.0  # Deepgram hangs up after ten
+STALLED_SECONDS = 10.0  # of sound within a turn without a word back
+STEADY_SECONDS = 5.0  # a connection that lived so long did not fail at once
+START_ATTEMPTS = 3
+
+
+async def _open(account: tuple[Key, str]) -> tuple[Any, Any]:
+    """The SDK's client for the API key and address of `account`, and the HTTP client that it wants and never uses."""
+    deepgram, environments, httpx = await load("deepgram"), await load("deepgram.environment"), await load("httpx")
+    key, base_url = account
+    http, socket = addresses(base_url)
+    environment = environments.DeepgramClientEnvironment(base=http, production=socket, agent=socket, agent_rest=http)
+    unused = await asyncio.to_thread(httpx.AsyncClient)
+    sdk = deepgram.AsyncDeepgramClient(api_key=key.reveal(), environment=environment, httpx_client=unused)
+    await asyncio.to_thread(lambda: (sdk.listen.v1, sdk.listen.v2))  # imported when first touched
+    return sdk, unused
+
+
+async def _close(client: tuple[Any, Any]) -> None:
+    await client[1].aclose()
+
+
+CLIENTS: Leases[tuple[Key, str], tuple[Any, Any]] = Leases(_open, _close)
+
+
+class STT(TurnTakingSTT, Warmable[None]):
+    """Deepgram's ears. The key is `api_key` or DEEPGRAM_API_KEY, the address `base_url` or DEEPGRAM_BASE_URL.
+
+    A `flux-…` model finds the end of a turn by what is said (v2); any other by `endpointing_ms` of silence (v1).
+    `eager_turn_detection` has Flux say when a turn is probably over, so that an answer is ready when it is. The
+    thresholds, time-outs, `language` and `keyterms` are Deepgram's own. Raises :class:`ValueError` without a key or
+    for settings that Deepgram would refuse.
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        eager_turn_detection: bool = False,
+        eot_threshold: float | None = None,
+        eager_eot_threshold: float | None = None,
+        eot_timeout_ms: int | None = None,
+        endpointing_ms: int = 300,
+        language: str | None = None,
+        keyterms: Sequence[str] = (),
+        api_key: str | None = None,
+        base_url: str | None = None,
+        backoff: Backoff | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        key = find_key("deepgram.STT", api_key, "DEEPGRAM_API_KEY")
+        self._account = (key, base_url or os.environ.get("DEEPGRAM_BASE_URL") or DEFAULT_URL)
+        addresses(self._account[1])
+        self._options = Options(
+            model,
+            eager_turn_detection,
+            eot_threshold,
+            eager_eot_threshold,
+            eot_timeout_ms,
+            endpointing_ms,
+            language,
+            tuple(keyterms),
+        )
+        self._options.check()
+        self._backoff = backoff or Backoff(attempts=START_ATTEMPTS, longest_seconds=5.0)
+        self._clock = clock or SystemClock()
+        self._random = Random()
+        self._sdk: Any = None
+        self._line: Line | None = None
+        self._failures = 0
+
+    async def on_warmup(self) -> None:
+        await load("deepgram")
+
+    def on_warmed_up(self, resource: None) -> None:
+        """The SDK is imported; connections belong to calls."""
+
+    async def start(self) -> None:
+        """Dial, so that a wrong key is known before the call. Raises :class:`VendorError`."""
+        if self._sdk is None:
+            self._sdk, _ = await CLIENTS.take(self._account)
+        while self._line is None:
+            try:
+                self._line = await self._dial()
+            except VendorError as error:
+                await self._pause(error, self._backoff.attempts)
+
+    async def close(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await CLIENTS.give_back(self._account)
+
+    async def hear(self, sound: Sound, heard: Callable[[Heard], None]) -> None:
+        """Listen until cancelled. Raises :class:`VendorError` if Deepgram refuses for good."""
+        while True:
+            try:
+                await self._hear_on(await self._dialled(), sound, heard)
+            except VendorError as error:
+                heard(HearingTrouble(error))
+                await self._pause(error)
+
+    async def _dialled(self) -> Line:
+        if self._line is None:
+            self._line = await self._dial()
+        return self._line
+
+    async def _dial(self) -> Line:
+        return await Line.dial(self._sdk, self._options, self._account[0], self._clock)
+
+    async def _pause(self, error: VendorError, attempts: int | None = None) -> None:
+        """Wait before the next connection. Raises `error` if that would be in vain, or one too many of `attempts`."""
+        self._failures += 1
+        if not error.retryable or (attempts is not None and self._failures >= attempts):
+            raise error
+        pause = self._backoff.pause_seconds(self._failures, self._random.random())
+        logger.warning("hearing was lost, dialling again in %.1f s: %s", pause, error)
+        await self._clock.sleep(pause)
+
+    async def _hear_on(self, line: Line, sound: Sound, heard: Callable[[Heard], None]) -> None:
+        """Use one connection up. Always raises."""
+        turns = FluxTurns() if self._options.flux else ClassicTurns()
+        carried = _Carried(line, turns, heard, self._account[0])
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(carried.send(sound), name="deepgram-send")
+                group.create_task(carried.receive(), name="deepgram-receive")
+        except BaseExceptionGroup as errors:
+            failure = _first(errors)
+        finally:
+            self._line = None
+            if self._clock.boot() - line.opened_at > STEADY_SECONDS:
+                self._failures = 0
+            await line.close()
+        if (over := turns.cut()) is not None:
+            heard(over)
+        raise failure
+
+
+class _Carried:
+    """One connection at work: sound out, messages in."""
+
+    def __init__(self, line: Line, turns: Turns, heard: Callable[[Heard], None], key: Key) -> None:
+        self._line = line
+        self._turns = turns
+        self._heard = heard
+        self._key = key
+        self._told_at_seconds = 0.0
+
+    async def send(self, sound: Sound) -> None:
+        while True:
+            pcm = await sound.chunk(KEEPALIVE_SECONDS)
+            await self._translated(self._line.send(pcm) if pcm else self._line.keep_alive())
+            if self._turns.open and self._line.sent_seconds - self._told_at_seconds > STALLED_SECONDS:
+                raise VendorError(f"{VENDOR} said nothing about {STALLED_SECONDS:g} s of speech", retryable=True)
+
+    async def receive(self) -> None:
+        await self._translated(self._receive())
+        raise VendorError(f"{VENDOR} hung up", retryable=True)
+
+    async def _receive(self) -> None:
+        async for message in self._line.messages():
+            self._told_at_seconds = self._line.sent_seconds
+            for said in self._turns.read(message, self._line.sent_seconds):
+                self._heard(said)
+
+    async def _translated(self, step: Awaitable[None]) -> None:
+        failure: VendorError
+        try:
+            return await step
+        except Exception as error:
+            failure = translated(error, self._key)
+        raise failure
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

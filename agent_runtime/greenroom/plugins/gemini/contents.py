@@ -1,0 +1,87 @@
+"""A conversation and functions as Gemini takes them, and its answer as the agent takes it. Does no I/O.
+
+Everything is plain JSON in the API's own names; the SDK checks it against its types.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from greenroom.agent.conversation import Role, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from greenroom.agent.conversation import Message
+    from greenroom.agent.tools import Tool
+
+MAX_REMEMBERED_CALLS = 400
+
+
+class CallMemory:
+    """What Gemini wants back with the result of a call, word for word: its own part, with the signature of the
+    thought behind it. The conversation, which any model may go on with, does not keep that."""
+
+    def __init__(self) -> None:
+        self._parts: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    def take(self, part: Any) -> ToolCall:
+        """The call in `part` of an answer."""
+        call = part.function_call
+        taken = ToolCall(call.id or str(uuid.uuid4()), call.name or "", dict(call.args or {}))
+        self._parts[taken.id] = part.model_dump(mode="json", exclude_none=True, by_alias=True)
+        if len(self._parts) > MAX_REMEMBERED_CALLS:
+            self._parts.popitem(last=False)
+        return taken
+
+    def part(self, call: ToolCall) -> dict[str, Any]:
+        known = self._parts.get(call.id)
+        return known or {"functionCall": {"name": call.name, "args": dict(call.arguments)}}
+
+    def gave_id(self, call: ToolCall) -> bool:
+        """Whether the id of `call` is Gemini's own."""
+        known = self._parts.get(call.id)
+        return known is not None and "id" in known.get("functionCall", {})
+
+
+def contents(messages: Sequence[Message], memory: CallMemory) -> list[dict[str, Any]]:
+    """The conversation: neighbours of one role made one, calls and results only in pairs.
+
+    A conversation whose beginning was forgotten may hold half a pair, which Gemini refuses.
+    """
+    calls = {call.id: call for message in messages for call in message.tool_calls}
+    answered = {message.tool_call_id for message in messages if message.role is Role.TOOL}
+    told: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role is Role.TOOL:
+            call = calls.pop(message.tool_call_id or "", None)
+            _add(told, "user", [] if call is None else [_result(call, message.text, memory)])
+        elif message.role is Role.USER:
+            _add(told, "user", [{"text": message.text}])
+        else:
+            asked = [memory.part(call) for call in message.tool_calls if call.id in answered]
+            _add(told, "model", [*([{"text": message.text}] if message.text else []), *asked])
+    return told
+
+
+def declarations(tools: Iterable[Tool]) -> list[dict[str, Any]]:
+    """The functions that the model may ask for."""
+    declared = []
+    for tool in tools:
+        schema = {"parametersJsonSchema": tool.parameters} if tool.parameters.get("properties") else {}
+        declared.append({"name": tool.name, "description": tool.description, **schema})
+    return declared
+
+
+def _result(call: ToolCall, output: str, memory: CallMemory) -> dict[str, Any]:
+    name = {"id": call.id} if memory.gave_id(call) else {}
+    return {"functionResponse": {"name": call.name, "response": {"result": output}, **name}}
+
+
+def _add(told: list[dict[str, Any]], role: str, parts: list[dict[str, Any]]) -> None:
+    if parts and told and told[-1]["role"] == role:
+        told[-1]["parts"].extend(parts)
+    elif parts:
+        told.append({"role": role, "parts": parts})

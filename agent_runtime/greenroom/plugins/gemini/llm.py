@@ -1,0 +1,174 @@
+"""Gemini as an agent's model: streams text and function calls.
+
+Keeps no conversation; what it is asked with is all it knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from greenroom.agent import interfaces
+from greenroom.agent.conversation import ToolCall
+from greenroom.agent.interfaces import TextDelta, Usage
+from greenroom.plugins.gemini.client import CLIENTS, SDK, VENDOR, Account, Pool, translated
+from greenroom.plugins.gemini.contents import CallMemory, contents, declarations
+from greenroom.plugins.vendor import Backoff, VendorError, find_key, limited, load, repeated
+from greenroom.warmup import Warmable
+from greenroom_core.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from greenroom.agent.interfaces import ModelRequest
+    from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.plugins.gemini")
+
+Piece: TypeAlias = "TextDelta | ToolCall | Usage"
+
+DEFAULT_MODEL = "gemini-2.5-flash-lite"
+FIRST_TOKEN_SECONDS = 10.0
+NEXT_TOKEN_SECONDS = 10.0
+_GOOD_ENDS = frozenset(("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"))
+
+
+class LLM(interfaces.LLM, Warmable[None]):
+    """A Gemini model. The key is `api_key`, GOOGLE_API_KEY or GEMINI_API_KEY; the address `base_url` or
+    GOOGLE_GEMINI_BASE_URL. Raises :class:`ValueError` without a key.
+
+    `thinking_budget` is how many tokens it may think before it speaks: 0 is none, None what the model does by itself.
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        max_output_tokens: int | None = None,
+        thinking_budget: int | None = None,
+        backoff: Backoff | None = None,
+        first_token_seconds: float = FIRST_TOKEN_SECONDS,
+        next_token_seconds: float = NEXT_TOKEN_SECONDS,
+        clock: Clock | None = None,
+    ) -> None:
+        key = find_key("gemini.LLM", api_key, "GOOGLE_API_KEY", "GEMINI_API_KEY")
+        self._account = Account(key, base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL"))
+        self._model = model
+        wanted = {
+            "temperature": temperature,
+            "maxOutputTokens": max_output_tokens,
+            "thinkingConfig": None if thinking_budget is None else {"thinkingBudget": thinking_budget},
+        }
+        self._options = {name: value for name, value in wanted.items() if value is not None}
+        self._backoff = backoff or Backoff()
+        self._limits_seconds = (first_token_seconds, next_token_seconds)
+        self._clock = clock or SystemClock()
+        self._memory = CallMemory()
+        self._pool: Pool | None = None
+
+    async def on_warmup(self) -> None:
+        await load(SDK)
+
+    def on_warmed_up(self, resource: None) -> None:
+        """The SDK is imported; connections belong to calls."""
+
+    async def start(self) -> None:
+        if self._pool is None:
+            self._pool = await CLIENTS.take(self._account)
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await CLIENTS.give_back(self._account)
+
+    async def respond(self, request: ModelRequest) -> AsyncIterator[Piece]:
+        await self.start()
+        answer = repeated(lambda: self._attempt(request), self._backoff, self._clock, self._failed)
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _failed(self, error: VendorError) -> None:
+        self.metrics.on_llm_error()
+        logger.warning("a question is asked again: %s", error)
+
+    async def _attempt(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
+        failure: VendorError | None = None
+        try:
+            stream = limited(self._request(request), VENDOR, *self._limits_seconds, self._clock)
+            async with aclosing(_Answer(self._memory).pieces(stream)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except Exception as error:
+            failure = error if isinstance(error, VendorError) else translated(error, self._account.key)
+            if failure is None:
+                raise
+        if failure is not None:  # raised here, so that no SDK's error is its context
+            raise failure
+
+    async def _request(self, request: ModelRequest) -> AsyncGenerator[Any, None]:
+        assert self._pool is not None
+        stream = await self._pool.sdk.aio.models.generate_content_stream(
+            model=self._model,
+            contents=contents(request.messages, self._memory),
+            config=self._pool.types.GenerateContentConfig.model_validate(self._config(request)),
+        )
+        async with aclosing(stream):
+            async for chunk in stream:
+                yield chunk
+
+    def _config(self, request: ModelRequest) -> dict[str, Any]:
+        return {
+            "systemInstruction": request.instructions or None,
+            "tools": [{"functionDeclarations": declarations(request.tools)}] if request.tools else None,
+            "automaticFunctionCalling": {"disable": True},
+            **self._options,
+        }
+
+
+class _Answer:
+    """One answer as it comes in."""
+
+    def __init__(self, memory: CallMemory) -> None:
+        self._memory = memory
+        self._empty = True
+        self._ended: str | None = None
+        self._usage: Any = None
+
+    async def pieces(self, stream: AsyncGenerator[Any, None]) -> AsyncGenerator[Piece, None]:
+        """Raises :class:`VendorError` if Gemini refused to answer or stopped without saying why."""
+        async with aclosing(stream):
+            async for chunk in stream:
+                for piece in self._take(chunk):
+                    self._empty = False
+                    yield piece
+        if self._ended is None:
+            raise VendorError(f"{VENDOR} stopped in the middle of its answer", retryable=self._empty)
+        if self._empty and self._ended not in _GOOD_ENDS:
+            raise VendorError(f"{VENDOR} gave no answer: {self._ended}")
+        if self._usage is not None:
+            yield self._tokens()
+
+    def _take(self, chunk: Any) -> Iterator[Piece]:
+        self._usage = chunk.usage_metadata or self._usage
+        feedback = chunk.prompt_feedback
+        if feedback is not None and feedback.block_reason is not None:
+            self._ended = f"the question was refused ({feedback.block_reason.value})"
+        for candidate in (chunk.candidates or ())[:1]:
+            if candidate.finish_reason is not None:
+                self._ended = str(candidate.finish_reason.value)
+            for part in (candidate.content.parts if candidate.content else None) or ():
+                if part.function_call is not None:
+                    yield self._memory.take(part)
+                elif part.text and not part.thought:
+                    yield TextDelta(part.text)
+
+    def _tokens(self) -> Usage:
+        used = self._usage
+        spoken = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
+        return Usage(used.prompt_token_count or 0, spoken)
