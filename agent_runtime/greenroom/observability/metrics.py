@@ -11,6 +11,7 @@ average as its sum and count, so that what is restored from it can be merged and
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ class AgentMetrics:
 
     def weighted(self) -> Weighted:
         """The figures that have a sample, in the form that :meth:`from_dict` restores without loss."""
+        if not any(_samples(self)):
+            return {}
         values = ((name, getattr(self, name).weighted()) for name in FIELD_NAMES)
         return {name: value for name, value in values if value}
 
@@ -192,3 +195,4 @@ class AgentMetrics:
 
 
 FIELD_NAMES: tuple[str, ...] = tuple(f.name for f in fields(AgentMetrics))
+_samples = attrgetter(*(f"{name}._total" if name.endswith("__total") else f"{name}._count" for name in FIELD_NAMES))

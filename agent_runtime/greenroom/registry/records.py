@@ -23,6 +23,9 @@ from greenroom_core.model.reasons import EndReason
 logger = logging.getLogger("greenroom.runtime.registry")
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """In seconds. `ttl`: how long a record lives without its owner; `kept`: how long an ended session is listed."""
@@ -63,7 +66,7 @@ def lost(info: SessionInfo, at: float) -> SessionInfo:
 
 
 def encode(info: SessionInfo) -> bytes:
-    return json.dumps(info.to_dict(), separators=(",", ":")).encode()
+    return _JSON.encode(info.to_dict()).encode()
 
 
 def decode(value: bytes | None) -> SessionInfo | None:
