@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 from greenroom.agent.cancellation import outlast
@@ -26,7 +27,8 @@ class EngineThreads:
 
         A cancelled caller waits for the end of the work, so that nobody takes an engine that still computes.
         """
-        return await outlast(asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments))
+        inside = copy_context()  # what the work logs is logged as the caller's session
+        return await outlast(asyncio.get_running_loop().run_in_executor(self._pool, inside.run, work, *arguments))
 
 
 LISTENING = EngineThreads("stt", max(2, os.cpu_count() or 2))
