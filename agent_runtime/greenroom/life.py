@@ -10,19 +10,19 @@ import asyncio
 import logging
 import math
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from greenroom import hosted
 from greenroom.errors import InvalidParameters, StartAbandoned, StartTimedOut
+from greenroom.latch import Latch
 from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded, described, traced
 from greenroom.watch import Watch
 from greenroom_core.model.reasons import EndReason
-from greenroom_core.session_context import session_context
+from greenroom_core.session_context import context_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from greenroom.hosted import HostedAgent
@@ -38,102 +38,127 @@ _GIVE_UP_BUILD_AFTER_SECONDS = 10.0
 
 
 class SessionLife:
-    """Create it on the running loop, then await :meth:`run` in a task of its own.
+    """Call :meth:`begin`, or await :meth:`run`, which does; on the loop that it is to live on.
 
     `notify` is called without awaiting. `agent` and `task` (join_call's) are there from Built on; `error` is what the
     agent's code raised, if it did. `start_settled` is set when the agent has been built or never will be. `lingering`
     holds what would not end: the host keeps it until it does.
+
+    A session that is in its call has one task, join_call's, and one timer: a thousand may wait at little cost.
     """
+
+    __slots__ = (
+        "_abandoned",
+        "_asked",
+        "_begun",
+        "_clock",
+        "_context",
+        "_cut",
+        "_departing",
+        "_host_error",
+        "_hurry",
+        "_last_moment",
+        "_limits",
+        "_notify",
+        "_over",
+        "_performing",
+        "_recipe",
+        "_start_timer",
+        "_watch",
+        "agent",
+        "assignment",
+        "built_at",
+        "ending",
+        "error",
+        "lingering",
+        "start_settled",
+        "task",
+    )
 
     def __init__(self, assignment: Assignment, recipe: Recipe, clock: Clock, notify: Callable[[Notice], None]) -> None:
         self.assignment = assignment
         self.agent: HostedAgent | None = None
         self.task: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
-        self.lingering: list[asyncio.Task[Any]] = []
+        self.lingering: Sequence[asyncio.Task[Any]] = ()
         self.built_at: datetime | None = None
         self.ending: Ended | None = None
-        self.start_settled = asyncio.Event()
+        self.start_settled = Latch()
         self._limits = assignment.limits
-        self._hurry: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._last_moment = math.inf
         self._recipe = recipe
         self._clock = clock
         self._notify = notify
-        self._leave: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
+        self._context = context_of(assignment.session_id, assignment.call_id)
+        self._asked: tuple[EndReason, str] | None = None
+        self._last_moment = math.inf
+        self._hurry: asyncio.Future[None] | None = None
         self._performing: asyncio.Task[None] | None = None
-        self._start_timeout: Timer | None = None
+        self._departing: asyncio.Task[None] | None = None
+        self._over: asyncio.Future[Ended] | None = None
+        self._start_timer: Timer | None = None
         self._watch: Watch | None = None
-        self._abandoned = False
         self._host_error: Exception | None = None
+        self._begun = False
+        self._abandoned = False
+        self._cut = False
+
+    def begin(self) -> None:
+        """Without waiting: notices tell the rest, and Ended comes in any case."""
+        self._begun = True
+        if self._asked is None:
+            try:
+                arguments = self._recipe.arguments(self.assignment.parameters)
+            except InvalidParameters as error:
+                self.error = error
+                self._asked = EndReason.INVALID_SPEC, str(error)
+        if self._asked is not None:
+            self._depart_soon()
+            return
+        loop = asyncio.get_running_loop()
+        name = f"agent-{self.assignment.session_id}"
+        self._performing = loop.create_task(self._perform(arguments), name=name, context=self._context)
+        self._performing.add_done_callback(self._depart_soon)
+        self._start_timer = self._clock.later(self._limits.start_timeout_seconds, self._start_timed_out)
+
+    async def run(self) -> Ended:
+        """The whole life. Raises nothing of the agent's; cancelled, it still closes the agent."""
+        self._over = asyncio.get_running_loop().create_future()
+        self.begin()
+        try:
+            return await self._over
+        except asyncio.CancelledError:
+            await self._cut_off()
+            raise
 
     def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
         """End the session now. The first reason stays; `timeout_seconds` shortens a leaving under way, too."""
-        if not self._leave.done():
-            self._leave.set_result((reason, message))
+        if self._asked is None:
+            self._asked = reason, message
+            if self._begun:
+                self._depart_soon()
         if timeout_seconds is not None:
             self._last_moment = min(self._last_moment, self._clock.boot() + timeout_seconds)
-            if not self._hurry.done():
+            if self._hurry is not None and not self._hurry.done():
                 self._hurry.set_result(None)
 
     @property
     def leaving(self) -> bool:
-        return self._leave.done()
+        return self._asked is not None
 
-    async def run(self) -> Ended:
-        """The whole life. Raises nothing of the agent's; cancelled, it still closes the agent."""
-        try:
-            with session_context(self.assignment.session_id, self.assignment.call_id):
-                reason, message = await self._to_the_end()
-            self.ending = Ended(reason, bounded(message), self._clock.wall())
-            self._notify(self.ending)
-            return self.ending
-        except BaseException:
-            await self._cut_off()
-            raise
-        finally:
-            self.start_settled.set()
-
-    async def _to_the_end(self) -> tuple[EndReason, str]:
-        if self._leave.done():
-            return self._leave.result()
-        try:
-            arguments = self._recipe.arguments(self.assignment.parameters)
-        except InvalidParameters as error:
-            self.error = error
-            return EndReason.INVALID_SPEC, str(error)
-        performing = asyncio.create_task(self._perform(arguments), name=f"agent-{self.assignment.session_id}")
-        self._performing = performing
-        start_timeout = self._clock.later(
-            self._limits.start_timeout_seconds, partial(self._overstepped, EndReason.START_TIMEOUT)
-        )
-        self._start_timeout = start_timeout
-        try:
-            await asyncio.wait((performing, self._leave), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            start_timeout.cancel()
-            if self._watch is not None:
-                await self._watch.end()
-        if self._host_error is not None:
-            raise self._host_error
-        failure = await self._unbuilt(performing) if self.task is None else None
-        if self.agent is None:
-            return failure or self._leave.result()
-        return await self._depart(self.agent)
+    # --- the agent's own task: it is built, and goes into the call ---
 
     async def _perform(self, arguments: Arguments) -> None:
-        """The agent's own task: it is built, and goes into the call."""
         made = self.assignment
         agent = await self._recipe.build(
             arguments.create,
             session_id=made.session_id,
             video_track_override_path=made.video_track_override_path,
         )
-        if self._abandoned:  # it came after all, when nobody waits for it any more
+        if self._abandoned or self._cut:  # it came after all, when nobody waits for it any more
             await hosted.close(agent)
             return
         self.agent = agent
-        if self._leave.done():
+        if self._asked is not None:
             return
         try:
             self._tell_built(agent)
@@ -143,8 +168,8 @@ class SessionLife:
         await self._recipe.join(agent, made.call_type, made.call_id, arguments.join)
 
     def _tell_built(self, agent: HostedAgent) -> None:
-        if self._start_timeout is not None:
-            self._start_timeout.cancel()
+        if self._start_timer is not None:
+            self._start_timer.cancel()
         here = self.assignment
         self.built_at = self._clock.wall()
         self.task = self._performing
@@ -157,8 +182,68 @@ class SessionLife:
     def _tell_joined(self) -> None:
         self._notify(Joined(self._clock.wall()))
 
+    def _start_timed_out(self) -> None:
+        self._overstepped(EndReason.START_TIMEOUT)
+
     def _overstepped(self, reason: EndReason) -> None:
         self.leave(reason, self._limits.describe(reason))
+
+    # --- its end, in a task of its own ---
+
+    def _depart_soon(self, _: object = None) -> None:
+        """join_call is over, or somebody asked for the end."""
+        if self._departing is not None or self._cut:
+            return
+        name = f"leaving-{self.assignment.session_id}"
+        self._departing = asyncio.get_running_loop().create_task(self._end(), name=name, context=self._context)
+        self._departing.add_done_callback(self._ended)
+
+    async def _end(self) -> None:
+        """Everything that is left to do. Whoever cancels it has cut the session off."""
+        self._hurry = asyncio.get_running_loop().create_future()
+        if self._last_moment < math.inf:
+            self._hurry.set_result(None)
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+        if self._watch is not None:
+            await self._watch.end()
+        reason, message = await self._verdict()
+        self.ending = Ended(reason, bounded(message), self._clock.wall())
+        try:
+            self._notify(self.ending)
+        finally:
+            self.start_settled.set()
+
+    def _ended(self, departing: asyncio.Task[None]) -> None:
+        error = None if departing.cancelled() else departing.exception()
+        if self._over is not None and not self._over.done():
+            if error is None and self.ending is not None:
+                self._over.set_result(self.ending)
+            else:
+                self._over.set_exception(error or RuntimeError("the session was cut off"))
+        elif error is not None:
+            logger.error("session %s: its end failed", self.assignment.session_id, exc_info=error)
+
+    async def _verdict(self) -> tuple[EndReason, str]:
+        """How it ended. The agent, if there is one, has left and is closed afterwards."""
+        failure: tuple[EndReason, str] | None = None
+        if self._host_error is not None:
+            failure = self._host_failed(self._host_error)
+        elif self.task is None and self._performing is not None:
+            failure = await self._unbuilt(self._performing)
+        if self.agent is not None:
+            return await self._depart(self.agent, failure)
+        return failure or self._verdict_asked
+
+    @property
+    def _verdict_asked(self) -> tuple[EndReason, str]:
+        assert self._asked is not None
+        return self._asked
+
+    def _host_failed(self, error: Exception) -> tuple[EndReason, str]:
+        self.error = error
+        self._log_error("the runtime", error)
+        return EndReason.AGENT_ERROR, f"the runtime failed: {described(error)}"
 
     async def _unbuilt(self, performing: asyncio.Task[None]) -> tuple[EndReason, str] | None:
         """Why there is no agent, once that is certain; None when a leave came first, perhaps after it was built."""
@@ -169,28 +254,28 @@ class SessionLife:
             if not await self._settled(performing, seconds):
                 self._abandoned = True
                 self._linger(performing)
-                reason, message = self._leave.result()
+                reason, message = self._verdict_asked
                 return reason, self._given_up(message, "create_agent", begun)
         if performing.cancelled():
-            if self._leave.done():
+            if self._asked is not None:
                 return None
             return EndReason.AGENT_ERROR, "CancelledError: create_agent was cancelled from inside"
         error = performing.exception()
         if error is None:
             return None
         self._log_error("create_agent or warm-up", error)
-        if self._leave.done():
+        if self._asked is not None:
             return None
         self.error = error
         return EndReason.AGENT_ERROR, described(error)
 
     # --- leaving ---
 
-    async def _depart(self, agent: HostedAgent) -> tuple[EndReason, str]:
+    async def _depart(self, agent: HostedAgent, failure: tuple[EndReason, str] | None) -> tuple[EndReason, str]:
         slow = self._clock.later(LEAVING_IS_SLOW_AFTER_SECONDS, self._tell_slow)
         last_moment = self._clock.boot() + self._limits.leave_timeout_seconds
         try:
-            verdict = await self._verdict()
+            verdict = failure or await self._call_over()
             rest = min(last_moment, self._last_moment) - self._clock.boot()
             await self._close(agent, max(rest, _CLOSE_AT_LEAST_SECONDS))
             for task in self.lingering:
@@ -202,13 +287,13 @@ class SessionLife:
     def _tell_slow(self) -> None:
         self._notify(LeavingSlowly(self._clock.wall()))
 
-    async def _verdict(self) -> tuple[EndReason, str]:
+    async def _call_over(self) -> tuple[EndReason, str]:
         """Ends join_call if it is still running, and says how the session ended."""
         if self.task is None:
-            return self._leave.result()
+            return self._verdict_asked
         if self.task.done():
             return self._own_end(self.task)
-        reason, message = self._leave.result()
+        reason, message = self._verdict_asked
         self.task.cancel()
         begun = self._clock.boot()
         if not await self._settled(self.task, self._limits.leave_timeout_seconds):
@@ -243,7 +328,7 @@ class SessionLife:
             self._log_error("agent.close()", error)
 
     def _linger(self, task: asyncio.Task[Any]) -> None:
-        self.lingering.append(task)
+        self.lingering = [*self.lingering, task]
         task.add_done_callback(_retrieved)
 
     def _given_up(self, message: str, what: str, begun: float) -> str:
@@ -253,9 +338,14 @@ class SessionLife:
         return f"{message}; {text}".removeprefix("; ")
 
     async def _cut_off(self) -> None:
-        """The host was cancelled, or failed: the agent is closed, and nothing more is told."""
-        if self._performing is not None:
-            self._performing.cancel()
+        """The host was cancelled: the agent is closed, and nothing more is told."""
+        self._cut = True
+        for timer in (self._start_timer, self._watch):
+            if timer is not None:
+                timer.cancel()
+        for task in (self._departing, self._performing):
+            if task is not None:
+                task.cancel()
         if self.agent is not None:
             await self._close(self.agent, _CLOSE_AT_LEAST_SECONDS)
 
@@ -264,6 +354,7 @@ class SessionLife:
     async def _settled(self, task: asyncio.Task[Any], seconds: float) -> bool:
         """Whether `task` ended within `seconds`, or sooner when there is a hurry."""
         deadline = self._clock.boot() + seconds
+        assert self._hurry is not None
         await self._wait_until(deadline, task, self._hurry)
         if not task.done():
             await self._wait_until(min(deadline, self._last_moment), task)

@@ -12,10 +12,11 @@ from greenroom.life import SessionLife
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from greenroom.hosted import HostedAgent
+    from greenroom.latch import Latch
     from greenroom.notices import Assignment, Ended, Notice
     from greenroom.recipe import Recipe
     from greenroom_core.clock import Clock
@@ -29,17 +30,19 @@ class Life(Protocol):
     agent: HostedAgent | None
     task: asyncio.Task[None] | None
     error: BaseException | None
-    lingering: list[asyncio.Task[Any]]
+    lingering: Sequence[asyncio.Task[Any]]
     built_at: datetime | None
     ending: Ended | None
-    start_settled: asyncio.Event
+    start_settled: Latch
+
+    def begin(self) -> None: ...
+
+    async def run(self) -> Ended: ...
 
     def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None: ...
 
     @property
     def leaving(self) -> bool: ...
-
-    async def run(self) -> Ended: ...
 
     @property
     def start_error(self) -> BaseException: ...

@@ -30,6 +30,18 @@ class Watch:
     call.
     """
 
+    __slots__ = (
+        "_agent",
+        "_begun",
+        "_clock",
+        "_joining",
+        "_limits",
+        "_name",
+        "_on_joined",
+        "_on_overstepped",
+        "_timer",
+    )
+
     def __init__(
         self,
         name: str,
@@ -54,12 +66,17 @@ class Watch:
             self._joining = asyncio.create_task(self._wait_joined(), name=f"joined-{self._name}")
         self._timer = self._clock.later(self._pause(elapsed=0.0, idle_for=0.0), self._ask)
 
-    async def end(self) -> None:
-        """The call is over, or about to be."""
+    def cancel(self) -> None:
+        """Look no more."""
         if self._timer is not None:
             self._timer.cancel()
         if self._joining is not None:
             self._joining.cancel()
+
+    async def end(self) -> None:
+        """The call is over, or about to be: a join that nobody has told of yet is told now."""
+        self.cancel()
+        if self._joining is not None:
             await asyncio.wait((self._joining,))
         self._look_joined()
 

@@ -6,7 +6,7 @@ The ids live in a context variable: every task made while they hold inherits the
 from __future__ import annotations
 
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,3 +42,10 @@ def session_context(session_id: str, call_id: str) -> Iterator[SessionIds]:
         yield ids
     finally:
         _current.reset(token)
+
+
+def context_of(session_id: str, call_id: str) -> Context:
+    """The same as a context that a session's tasks are made with, wherever they are made."""
+    context = copy_context()
+    context.run(_current.set, SessionIds(session_id, call_id))
+    return context

@@ -10,12 +10,13 @@ import logging
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, assert_never
 
 from greenroom.errors import StartAbandoned
 from greenroom.hosts.records import Records
 from greenroom.hosts.resident import Resident
-from greenroom.notices import Assignment, Built, Ended, LeavingSlowly, Notice
+from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
 from greenroom.registry import SessionInfo
@@ -66,7 +67,7 @@ class LocalHost:
         )
         self._interval_seconds = maintenance_interval_seconds
         self._residents: dict[str, Resident] = {}
-        self._carriers: dict[asyncio.Task[None], Resident] = {}
+        self._present: dict[Resident, None] = {}
         self._lingering: set[asyncio.Task[Any]] = set()
         self._maintenance: asyncio.Task[None] | None = None
         self._draining = False
@@ -99,9 +100,8 @@ class LocalHost:
         self._draining = True
         with suppress(TimeoutError):
             async with self._clock.timeout(timeout):
-                while self._carriers:
-                    await asyncio.wait(self._carriers)
-        finished = not self._carriers
+                await self._all_gone()
+        finished = not self._present
         await self._end_all("the launcher was drained")
         return finished
 
@@ -110,26 +110,30 @@ class LocalHost:
         return self._draining
 
     async def _end_all(self, why: str) -> None:
-        while self._carriers:
-            for resident in self._carriers.values():
-                resident.life.leave(EndReason.DRAINED, why)
-            await asyncio.wait(self._carriers)
+        for resident in self._present:
+            resident.life.leave(EndReason.DRAINED, why)
+        await self._all_gone()
+
+    async def _all_gone(self) -> None:
+        while self._present:
+            await next(iter(self._present)).gone.wait()
 
     # --- sessions of this process ---
 
     @property
     def full(self) -> bool:
-        return self._room_for is not None and len(self._carriers) >= self._room_for
+        return self._room_for is not None and len(self._present) >= self._room_for
 
     @property
     def sessions(self) -> tuple[AgentSession, ...]:
-        return tuple(each.session for each in self._carriers.values() if each.session is not None)
+        return tuple(each.session for each in self._present if each.session is not None)
 
     async def start_session(self, wanted: Wanted) -> AgentSession:
         resident = await self._taken_in(wanted, admit=self._records.limited, awaited=True)
         try:
             await resident.life.start_settled.wait()
             if resident.session is None:
+                await resident.gone.wait()
                 raise resident.life.start_error
             await self._records.write(resident)
         except asyncio.CancelledError:
@@ -146,7 +150,7 @@ class LocalHost:
             return False
         resident.life.leave(EndReason.CLOSE_REQUESTED)
         if wait:
-            await asyncio.wait([task for task, other in self._carriers.items() if other is resident])
+            await resident.gone.wait()
         return True
 
     def get_session(self, session_id: str) -> AgentSession | None:
@@ -202,15 +206,12 @@ class LocalHost:
                 await self._records.forget(info)
                 raise
 
-        def hear(notice: Notice) -> None:
-            self._hear(resident, notice)
-
-        life = self._lives.life(self._assignment(info, wanted), hear)
-        resident = Resident(info, life, admit, awaited)
+        assignment = self._assignment(info, wanted)
+        resident = Resident(info, admitted=admit, awaited=awaited)
+        resident.life = self._lives.life(assignment, partial(self._hear, resident))
         self._residents[info.session_id] = resident
-        carrier = asyncio.create_task(self._carry(resident), name=f"session-{info.session_id}")
-        self._carriers[carrier] = resident
-        carrier.add_done_callback(self._carried)
+        self._present[resident] = None
+        resident.life.begin()
         return resident
 
     def _open(self) -> None:
@@ -228,39 +229,44 @@ class LocalHost:
             tells_joined=False,
         )
 
-    async def _carry(self, resident: Resident) -> None:
-        try:
-            ending = await resident.life.run()
-        except Exception as error:
-            logger.exception("session %s: the launcher failed", resident.info.session_id)
-            ending = Ended(EndReason.AGENT_ERROR, f"the launcher failed: {described(error)}", self._clock.wall())
-        resident.end(ending)
+    def _hear(self, resident: Resident, notice: Notice) -> None:
+        match notice:
+            case Built():
+                self._built(resident, notice)
+            case LeavingSlowly():
+                resident.leave_slowly()
+                self._records.write_soon(resident)
+            case Ended():
+                self._ended(resident, notice)
+            case Joined():
+                pass
+            case _:
+                assert_never(notice)
+
+    def _built(self, resident: Resident, notice: Built) -> None:
+        session = resident.build(notice)
+        self._residents[session.id] = resident
+        if (ids := session_context.current()) is not None:  # an agent may keep an id of its own
+            ids.session = session.id
+        logger.info("session %s started on call %s", session.id, session.call_id)
+        if not resident.awaited:
+            self._records.write_soon(resident)
+
+    def _ended(self, resident: Resident, notice: Ended) -> None:
+        resident.end(notice)
         for name in resident.ids:
             if self._residents.get(name) is resident:
                 del self._residents[name]
         for task in resident.life.lingering:
             self._lingering.add(task)
             task.add_done_callback(self._lingering.discard)
-        logger.info("session %s ended: %s %s", resident.info.session_id, ending.reason, ending.message)
-        await self._records.finish(resident)
+        logger.info("session %s ended: %s %s", resident.info.session_id, notice.reason, notice.message)
+        self._records.finish_soon(resident, self._gone)
 
-    def _carried(self, carrier: asyncio.Task[None]) -> None:
-        del self._carriers[carrier]
-        if not carrier.cancelled() and (error := carrier.exception()) is not None:
-            logger.error("a session's task failed", exc_info=error)
-
-    def _hear(self, resident: Resident, notice: Notice) -> None:
-        if isinstance(notice, Built):
-            session = resident.build(notice)
-            self._residents[session.id] = resident
-            if (ids := session_context.current()) is not None:  # an agent may keep an id of its own
-                ids.session = session.id
-            logger.info("session %s started on call %s", session.id, session.call_id)
-            if not resident.awaited:
-                self._records.write_soon(resident)
-        elif isinstance(notice, LeavingSlowly):
-            resident.leave_slowly()
-            self._records.write_soon(resident)
+    def _gone(self, resident: Resident) -> None:
+        """Its agent has left, and its place is free."""
+        del self._present[resident]
+        resident.gone.set()
 
     # --- maintenance ---
 
@@ -283,7 +289,7 @@ class LocalHost:
 
     async def _figures(self) -> dict[str, AgentMetrics]:
         figures = {}
-        for number, resident in enumerate(list(self._carriers.values())):
+        for number, resident in enumerate(list(self._present)):
             if number % _METRICS_AT_A_TIME == _METRICS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
             metrics = resident.metrics()

@@ -10,7 +10,7 @@ from greenroom.errors import RegistryUnavailable, SessionLimitExceeded
 from greenroom.redaction import described
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from greenroom.hosts.resident import Resident
     from greenroom.registry import SessionInfo, SessionRegistry
@@ -55,14 +55,25 @@ class Records:
             await self._tried(self.registry.update(info), info.session_id)
 
     def write_soon(self, resident: Resident) -> None:
-        task = asyncio.create_task(self.write(resident), name=f"record-{resident.info.session_id}")
+        self._in_background(self.write(resident), f"record-{resident.info.session_id}")
+
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def finish(self, resident: Resident) -> None:
-        """How it ended; one that nobody ever heard of leaves no record."""
-        if resident.session is not None or resident.admitted:
+    def finish_soon(self, resident: Resident, then: Callable[[Resident], None]) -> None:
+        """How it ended; one that nobody ever heard of leaves no record. `then` is called in any case."""
+        if resident.session is None and not resident.admitted:
+            then(resident)
+            return
+        self._in_background(self._finish(resident, then), f"record-{resident.info.session_id}")
+
+    async def _finish(self, resident: Resident, then: Callable[[Resident], None]) -> None:
+        try:
             await self._tried(self.registry.finish(resident.info), resident.info.session_id)
+        finally:
+            then(resident)
 
     async def forget(self, info: SessionInfo) -> None:
         """It was admitted, and nothing came of it."""

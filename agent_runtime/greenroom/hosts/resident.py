@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from greenroom import hosted
+from greenroom.latch import Latch
 from greenroom.session import AgentSession
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import FAILURES
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Resident:
     """`admitted`: the registry knows it since before its agent was built. `awaited`: its starter waits for the agent,
-    and records it. `over`: its agent has left."""
+    and records it. `over`: its agent has left. `gone` is set when its place is free, too."""
 
     info: SessionInfo
-    life: Life
     admitted: bool
     awaited: bool
+    life: Life = field(init=False)
     session: AgentSession | None = None
     over: bool = False
+    gone: Latch = field(default_factory=Latch)
 
     @property
     def first_id(self) -> str:
