@@ -80,6 +80,7 @@ def test() -> int:
     _prepare(WORK_EXTRAS, dev=True)
     _find_binaries()
     _find_helm()
+    _find_redis()
     return _become("python", "-m", "pytest", *_extra_arguments())
 
 
@@ -247,6 +248,17 @@ def _find_helm() -> None:
 
     try:
         find_helm()
+    except NotFound as problem:
+        print(problem, file=sys.stderr)
+
+
+def _find_redis() -> None:
+    """Only the tests of the shared session registry want it; they fail without one, the others still run."""
+    _local()
+    from greenroom_local.binaries import NotFound, find_redis
+
+    try:
+        find_redis(python=str(PYTHON))
     except NotFound as problem:
         print(problem, file=sys.stderr)
 

@@ -1,9 +1,19 @@
-"""etcd, kube-apiserver, kubectl and, on request, helm. The standard library only: it runs before any set-up."""
+"""etcd, kube-apiserver, kubectl and, on request, helm and Redis. The standard library only: it runs before set-up."""
 
 from __future__ import annotations
 
 from greenroom_local.binaries.found import Binaries, Unusable
 from greenroom_local.binaries.helm import find_helm
+from greenroom_local.binaries.redis import find_installed_redis, find_redis
 from greenroom_local.binaries.search import NotFound, find_binaries, find_installed
 
-__all__ = ["Binaries", "NotFound", "Unusable", "find_binaries", "find_helm", "find_installed"]
+__all__ = [
+    "Binaries",
+    "NotFound",
+    "Unusable",
+    "find_binaries",
+    "find_helm",
+    "find_installed",
+    "find_installed_redis",
+    "find_redis",
+]
