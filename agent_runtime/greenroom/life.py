@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from greenroom import hosted
-from greenroom.errors import InvalidParameters, StartAbandoned, StartTimedOut
+from greenroom.errors import AgentExit, InvalidParameters, StartAbandoned, StartTimedOut
 from greenroom.latch import Latch
 from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded, described, traced
@@ -165,7 +165,10 @@ class SessionLife:
         except Exception as error:
             self._host_error = error
             return
-        await self._recipe.join(agent, made.call_type, made.call_id, arguments.join)
+        try:
+            await self._recipe.join(agent, made.call_type, made.call_id, arguments.join)
+        except SystemExit as error:
+            raise AgentExit(f"join_call raised SystemExit({error.code!r})") from error
 
     def _tell_built(self, agent: HostedAgent) -> None:
         if self._start_timer is not None:

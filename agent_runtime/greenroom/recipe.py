@@ -95,12 +95,9 @@ class Recipe:
             raise
         return agent
 
-    async def join(self, agent: HostedAgent, call_type: str, call_id: str, keywords: Mapping[str, Any]) -> None:
-        """The whole call: returns when the agent has left it."""
-        try:
-            await self._join_call(agent, call_type, call_id, **keywords)
-        except SystemExit as error:
-            raise AgentExit(f"join_call raised SystemExit({error.code!r})") from error
+    def join(self, agent: HostedAgent, call_type: str, call_id: str, keywords: Mapping[str, Any]) -> Awaitable[Any]:
+        """The whole call, to be awaited: it is over when the agent has left."""
+        return self._join_call(agent, call_type, call_id, **keywords)
 
     def _join_takes_parameter(self, name: str) -> bool:
         return self._join_takes.takes(name) and name not in self._join_positionals
