@@ -130,7 +130,8 @@ class STT(TurnTakingSTT, Warmable[None]):
             try:
                 await self._hear_on(await self._dialled(), sound, heard)
             except VendorError as error:
-                heard(HearingTrouble(error))
+                if error.retryable:
+                    heard(HearingTrouble(error))
                 await self._pause(error)
 
     async def _dialled(self) -> Line:
@@ -161,10 +162,10 @@ class STT(TurnTakingSTT, Warmable[None]):
         except BaseExceptionGroup as errors:
             failure = _first(errors)
         finally:
-            self._line = None
             if self._clock.boot() - line.opened_at > STEADY_SECONDS:
                 self._failures = 0
             await line.close()
+            self._line = None
         if (over := turns.cut()) is not None:
             heard(over)
         raise failure
@@ -194,8 +195,15 @@ class _Carried:
     async def _receive(self) -> None:
         async for message in self._line.messages():
             self._told_at_seconds = self._line.sent_seconds
-            for said in self._turns.read(message, self._line.sent_seconds):
+            for said in self._read(message):
                 self._heard(said)
+
+    def _read(self, message: Any) -> list[Heard]:
+        try:
+            return self._turns.read(message, self._line.sent_seconds)
+        except (AttributeError, TypeError, ValueError) as error:  # the SDK takes messages of any shape
+            what = f"{VENDOR} sent something that cannot be read: {type(error).__name__}: {error}"
+            return [HearingTrouble(VendorError(what, retryable=True))]
 
     async def _translated(self, step: Awaitable[None]) -> None:
         failure: VendorError

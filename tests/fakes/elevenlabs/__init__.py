@@ -1,0 +1,1 @@
+"""ElevenLabs as far as a text-to-speech client sees it."""

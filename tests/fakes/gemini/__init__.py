@@ -1,0 +1,1 @@
+"""Gemini as far as a client of its streaming text interface sees it."""
