@@ -17,6 +17,7 @@ from greenroom.errors import InvalidParameters, StartAbandoned
 from greenroom.redaction import described, traced
 from greenroom.runtime.admission import Admission, PodState, admission
 from greenroom.runtime.attempt import Attempt
+from greenroom.runtime.fed import keep_fed
 from greenroom.runtime.figures import RuntimeFigures
 from greenroom.runtime.fleet import Fleet, tell_limits_without_effect
 from greenroom.runtime.starts import CALLER_GONE, OwnStarts
@@ -40,7 +41,6 @@ GRACE_AFTER_DRAIN_SECONDS = 30.0
 ORPHANED = "the process that ran it is gone"
 _LEAVE_WHEN_DRAINED_SECONDS = 10.0
 _EXIT_MARGIN_SECONDS = 2.0
-_FEED_PAUSE_SECONDS = 1.0
 
 
 class RuntimePod:
@@ -57,7 +57,7 @@ class RuntimePod:
         selection = Selection(settings.namespace, fields=f"status.podName={settings.pod_name}")
         self._feed: Feed[AgentSession] = Feed(self.client, SESSIONS, selection, self._on_change)
         self._fleet = Fleet(self.client, settings.namespace, settings.runtime)
-        self._starts = OwnStarts(self.client, settings, self._fleet, self._feed.learn, self._settled)
+        self._starts = OwnStarts(self.client, settings, self._fleet, self._feed.learn, self._spawn, self._settled)
         self._taken: dict[str, int] = {}
         self._attempts: dict[tuple[str, int], Attempt] = {}
         self._carriers: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -125,7 +125,7 @@ class RuntimePod:
             encode(wanted.parameters)
         except TypeError as error:
             raise InvalidParameters(f"parameters become part of an object, so they must be JSON: {error}") from error
-        return await self._starts.place(wanted, self._tasks)
+        return await self._starts.place(wanted)
 
     def withdraw(self, name: str) -> bool:
         """Ends an own start that has not been taken up. False if there is none."""
@@ -154,38 +154,42 @@ class RuntimePod:
 
     async def run(self) -> None:
         """The pod's whole life."""
-        launcher = self._launcher
-        async with self._tasks:
-            self._running = True
-            background = [
-                self._tasks.create_task(self._keep_fed(), name="feed"),
-                self._tasks.create_task(self._warm_up(), name="warm-up"),
-                self._tasks.create_task(
-                    tell_limits_without_effect(
-                        self._fleet,
-                        concurrent_sessions=launcher.max_concurrent_sessions,
-                        per_call=launcher.max_sessions_per_call,
-                    ),
-                    name="limits",
-                ),
-            ]
-            await self._draining.wait()
-            await self._drain()
+        try:
+            async with self._tasks:
+                self._running = True
+                background = [
+                    self._spawn(keep_fed(self._feed, self._clock), "feed"),
+                    self._spawn(self._warm_up(), "warm-up"),
+                    self._spawn(self._tell_limits(), "look at the limits"),
+                ]
+                await self._draining.wait()
+                await self._drain()
+                self._starts.end()
+                for task in background:
+                    task.cancel()
+        finally:
             self._running = False
-            self._starts.cancel()
-            for task in background:
-                task.cancel()
+            self._starts.end()
 
     # --- background ---
 
-    async def _keep_fed(self) -> None:
-        """The feed outlives every outage; should it fail itself, the calls must not."""
-        while True:
-            try:
-                await self._feed.run()
-            except Exception:
-                logger.exception("the feed of sessions failed and is started again")
-                await self._clock.sleep(_FEED_PAUSE_SECONDS)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Work beside the calls; should it fail, they must not."""
+        return self._tasks.create_task(self._guarded(work, name), name=name)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("%s failed", name)
+
+    async def _tell_limits(self) -> None:
+        launcher = self._launcher
+        await tell_limits_without_effect(
+            self._fleet,
+            concurrent_sessions=launcher.max_concurrent_sessions,
+            per_call=launcher.max_sessions_per_call,
+        )
 
     async def _warm_up(self) -> None:
         """Warm-up makes starts fast; one that fails is each session's own to report, so the pod serves all the same."""

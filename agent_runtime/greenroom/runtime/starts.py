@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.errors import InvalidParameters, NoFreeSlot, RegistryUnavailable, StartAbandoned, StartTimedOut
 from greenroom.runtime import own
+from greenroom.runtime.fed import keep_fed
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import AlreadyExists, Conflict, Denied, Invalid, KubeError, NotFound, Unanswered
 from greenroom_core.kube.feed import Change, Feed
@@ -87,7 +88,8 @@ class OwnStart:
 
 
 class OwnStarts:
-    """`learn` is given what turns out to be bound; `on_settled` is called whenever less is left to be done."""
+    """`learn` is given what turns out to be bound; `spawn` runs work beside everything else, under a name;
+    `on_settled` is called whenever less is left to be done."""
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class OwnStarts:
         settings: RuntimeSettings,
         fleet: Fleet,
         learn: Callable[[AgentSession], None],
+        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         on_settled: Callable[[], None],
     ) -> None:
         self._client = client
@@ -102,6 +105,7 @@ class OwnStarts:
         self._settings = settings
         self._fleet = fleet
         self._learn = learn
+        self._spawn = spawn
         self._on_settled = on_settled
         selection = Selection(
             settings.namespace, labels=f"{names.STARTED_BY}={settings.pod_uid}", fields="status.podName="
@@ -111,6 +115,7 @@ class OwnStarts:
         self._waiting: dict[str, OwnStart] = {}
         self._unwanted: set[str] = set()
         self._tidying: set[asyncio.Task[None]] = set()
+        self._over = False
 
     def get(self, name: str) -> OwnStart | None:
         """The start that waits to be taken up."""
@@ -131,16 +136,18 @@ class OwnStarts:
         for start in self._waiting.values():
             start.withdraw("the pod is leaving")
 
-    def cancel(self) -> None:
-        """The end: what has not been tidied up stays until its time is over."""
+    def end(self) -> None:
+        """At once: what has not been tidied up stays until its time is over."""
+        self._over = True
+        self.leave()
         for task in (*self._tidying, *((self._feeding,) if self._feeding is not None else ())):
             task.cancel()
 
-    async def place(self, wanted: Wanted, tasks: asyncio.TaskGroup) -> Attempt:
+    async def place(self, wanted: Wanted) -> Attempt:
         """Returns when this pod has taken it up; raises what `greenroom.errors` has for it. A start that is refused,
         or whose caller is cancelled, leaves no object behind."""
         if self._feeding is None:
-            self._feeding = tasks.create_task(self._feed.run(), name="feed of own starts")
+            self._feeding = self._spawn(keep_fed(self._feed, self._clock), "feed of own starts")
         start = OwnStart(wanted, str(uuid.UUID(int=self._client.world.random.getrandbits(128), version=4)))
         self._waiting[start.name] = start
         try:
@@ -149,8 +156,7 @@ class OwnStarts:
             if start.attempt is not None:
                 start.attempt.leave(EndReason.CLOSE_REQUESTED, CALLER_GONE)
             elif not start.gone and (start.unwanted or error is not start.error or own.leaves_no_record(error)):
-                self._unwanted.add(start.name)
-                self._tidy(tasks, self._removed(start))
+                self._tidy(start)
             raise
         finally:
             del self._waiting[start.name]
@@ -164,15 +170,25 @@ class OwnStarts:
         runtime = await self._fleet.recent(wanted.limits.start_deadline_seconds or own.START_DEADLINE_SECONDS)
         seconds = own.start_deadline_seconds(wanted, runtime)
         body = own.session_object(wanted, start.name, self._settings, runtime)
+        # Where no answer comes to what was carried out, the pod may run it before it is known to be there.
+        creating = asyncio.create_task(self._create(start, body), name=f"create-{start.name}")
         try:
             async with self._clock.timeout(max(0.0, begun + seconds - self._clock.boot())):
-                await self._create(start, body)
                 return await self._outcome(start)
         except TimeoutError:
             return await self._at_deadline(start, seconds)
+        finally:
+            creating.cancel()
+            await asyncio.wait((creating,))
 
     async def _create(self, start: OwnStart, body: AgentSession) -> None:
         """Repeats it, unchanged, until there is an answer."""
+        try:
+            await self._created(start, body)
+        except Exception as error:
+            start.failed(error)
+
+    async def _created(self, start: OwnStart, body: AgentSession) -> None:
         denied_until = self._clock.boot() + _DENIED_SECONDS
         level = logging.WARNING
         while start.error is None:
@@ -292,8 +308,11 @@ class OwnStarts:
                 self._unwanted.discard(start.name)
             return
 
-    def _tidy(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
-        task = tasks.create_task(work)
+    def _tidy(self, start: OwnStart) -> None:
+        self._unwanted.add(start.name)
+        if self._over:
+            return
+        task = self._spawn(self._removed(start), f"removal of {start.name}")
         self._tidying.add(task)
         task.add_done_callback(self._tidied)
 

@@ -6,13 +6,14 @@ The node that pods run on is played here: it makes each Pod of the operator a ru
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.apiserver import FakeApiServer, FakeTransport, Faults
 from tests.unit.runtime.agents import AgentFile
 
+from greenroom.hosts.pod import PodHost
 from greenroom.launcher import AgentLauncher
 from greenroom.runtime.pod import RuntimePod
 from greenroom.runtime.settings import RuntimeSettings
@@ -39,7 +40,8 @@ STEP_SECONDS = 0.01
 
 
 class Stage:
-    """`agents` is the agent file that every runtime pod runs."""
+    """`agents` is the agent file that every runtime pod runs, with `launcher_options`; `launchers` are the pods' by
+    name, for what code in a pod does."""
 
     def __init__(self) -> None:
         self.server = FakeApiServer()
@@ -48,6 +50,8 @@ class Stage:
         # The test and the node have the patience for any outage that a test makes.
         self.client = KubeClient(self.world("test", node=True), deadline_seconds=600)
         self.pods: dict[str, RuntimePod] = {}
+        self.launchers: dict[str, AgentLauncher] = {}
+        self.launcher_options: dict[str, Any] = {}
         self.pod_faults: Faults | None = None
         self.transports: list[FakeTransport] = []
         self._seeds = Random(11)
@@ -182,16 +186,26 @@ class Stage:
         target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "node"}}
         binding = {"metadata": {"name": meta.name}, **target}
         await self._node.create(loose("/api/v1", "pods"), NAMESPACE, binding, f"{meta.name}/binding")
-        launcher = AgentLauncher(self.agents.create_agent, self.agents.join_call, clock=self.clock)
+        launcher = AgentLauncher(
+            self.agents.create_agent, self.agents.join_call, clock=self.clock, **self.launcher_options
+        )
         settings = RuntimeSettings(
-            namespace=NAMESPACE, pod_name=meta.name, pod_uid=meta.uid, slots=pod.slots, drain_timeout_seconds=60.0
+            namespace=NAMESPACE,
+            pod_name=meta.name,
+            pod_uid=meta.uid,
+            runtime=pod.runtime,
+            slots=pod.slots,
+            drain_timeout_seconds=60.0,
         )
         world = self.world(meta.name)
         if self.pod_faults is not None:
             self.transports[-1].faults = self.pod_faults
         runtime = RuntimePod(world, launcher, settings)
         self.pods[meta.name] = runtime
-        life = asyncio.create_task(runtime.run())
+        host = PodHost(launcher.lives, lambda: nullcontext(runtime))
+        launcher.host = host
+        self.launchers[meta.name] = launcher
+        life = asyncio.create_task(host.run())
         try:
             await self.when(lambda: runtime.ready)
             await self._show(pod, phase="Running", ready=True)
