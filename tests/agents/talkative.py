@@ -87,7 +87,7 @@ async def join_call(agent: Any, call_type: str, call_id: str) -> None:
         return
     call = await agent.create_call(call_type, call_id)
     try:
-        async with agent.join(call):
+        async with agent.join(call, participant_wait_timeout=0):
             if MODE == "fail_join":
                 raise RuntimeError("the model is out of reach: hunter2-secret")
             if MODE == "logs":
