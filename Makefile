@@ -14,5 +14,5 @@ check: # everything that judges the source
 	@$(DEV) check
 bench: # the table of figures
 	@$(DEV) bench
-generate: # crds/ and the chart's copies, from the model
+generate: # crds/ and the chart's copies, from the model; the gRPC example's code
 	@$(DEV) generate

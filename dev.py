@@ -36,7 +36,13 @@ CHECKS = (
     ("lint-imports",),
     ("python", "-m", "greenroom_core.model.crds", "--check"),
 )
-GENERATORS = (("python", "-m", "greenroom_core.model.crds"),)
+GENERATORS = (
+    ("python", "-m", "greenroom_core.model.crds"),
+    (
+        *("python", "-m", "grpc_tools.protoc", "--proto_path=examples/grpc", "--python_out=examples/grpc"),
+        *("--pyi_out=examples/grpc", "--grpc_python_out=examples/grpc", "agent.proto"),
+    ),
+)
 
 
 class Unprepared(Exception):
