@@ -7,10 +7,12 @@ are kept and judged is its host's matter.
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from greenroom.hosts import Wanted
 from greenroom.hosts.local import LocalHost
+from greenroom.hosts.pod import POD_UID_VARIABLE, PodHost
 from greenroom.limits import TimeLimits
 from greenroom.lives import InProcess
 from greenroom.recipe import Recipe
@@ -35,6 +37,9 @@ class AgentLauncher:
 
     Limits None are none; `agent_idle_timeout` 0 is none. `maintenance_interval` is how often, in seconds, agents are
     asked at least and figures go to the registry. Raises :class:`ValueError` for a limit that cannot hold.
+
+    In a runtime pod of a cluster, unless `registry` is given, every session is an AgentSession: see
+    :mod:`greenroom.hosts.pod`. The limits on how many there may be are the AgentRuntime's there.
 
     `isolation="process"` gives each session a process of its own; it may allocate `memory_limit_bytes` (None: any
     amount) and is ended when its event loop stands still for `blocked_loop_seconds`.
@@ -83,15 +88,19 @@ class AgentLauncher:
         self._clock = clock or SystemClock()
         self._registry = registry or SessionRegistry(clock=self._clock)
         self.lives: Lives = InProcess(self.recipe, self._clock)
-        self._host: SessionHost = LocalHost(
-            self.lives,
-            self._registry,
-            self._clock,
-            time_limits=self.time_limits,
-            max_concurrent_sessions=max_concurrent_sessions,
-            max_sessions_per_call=max_sessions_per_call,
-            maintenance_interval_seconds=maintenance_interval,
-        )
+        self._host: SessionHost
+        if registry is None and os.environ.get(POD_UID_VARIABLE):
+            self._host = PodHost.from_environment(self)
+        else:
+            self._host = LocalHost(
+                self.lives,
+                self._registry,
+                self._clock,
+                time_limits=self.time_limits,
+                max_concurrent_sessions=max_concurrent_sessions,
+                max_sessions_per_call=max_sessions_per_call,
+                maintenance_interval_seconds=maintenance_interval,
+            )
         self._warming = asyncio.Lock()
         self._warmed_up = False
         self._running = False
@@ -148,7 +157,8 @@ class AgentLauncher:
             raise RuntimeError("AgentLauncher is already running")
         self._running = True
         try:
-            await self.warmup()
+            if not self._host.warms_up:
+                await self.warmup()
             await self._host.start()
         except BaseException:
             self._running = False

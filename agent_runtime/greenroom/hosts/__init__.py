@@ -32,8 +32,13 @@ class Wanted:
 class SessionHost(Protocol):
     """All methods are called on one running loop."""
 
+    @property
+    def warms_up(self) -> bool:
+        """Its start has the launcher warm up, beside what cannot wait for that; else that comes before."""
+        ...
+
     async def start(self) -> None:
-        """Warmed up by the launcher before; sessions may start afterwards. Raises what keeps them from it."""
+        """Sessions may start afterwards. Raises what keeps them from it."""
         ...
 
     async def stop(self) -> None:

@@ -44,6 +44,8 @@ class LocalHost:
     """`maintenance_interval_seconds` is how often figures go to the registry and close requests are looked for at
     least. Limits None are none."""
 
+    warms_up = False
+
     def __init__(
         self,
         lives: Lives,

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.runtime.host")
 
+POD_UID_VARIABLE = "GREENROOM_POD_UID"
+"""What the operator tells the process of a runtime pod, and nobody else."""
+
 CLOSE_SECONDS = 20.0
 """How long a close request is repeated while the API server does not answer."""
 
@@ -49,6 +52,9 @@ _CALL = re.compile(CALL_ID_PATTERN)
 
 class PodHost:
     """`opened` gives the pod with all that it stands on; it is entered at each start. `lives` are closed after it."""
+
+    warms_up = True
+    """The node asks for /health before that is over."""
 
     def __init__(self, lives: Lives, opened: Callable[[], AbstractAsyncContextManager[RuntimePod]]) -> None:
         self._lives = lives
