@@ -12,7 +12,6 @@ from tests.unit.runtime.stories import story
 
 from greenroom.errors import AgentExit, InvalidParameters, StartAbandoned, StartTimedOut
 from greenroom.recipe import Recipe
-from greenroom.observability import AgentMetrics
 from greenroom.registry import InMemorySessionKVStore, SessionRegistry
 from greenroom.warmup import Warmable
 
