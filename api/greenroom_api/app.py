@@ -100,5 +100,5 @@ def _document(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             openapi_version=openapi.VERSION,
         )
-        app.openapi_schema = openapi.as_3_0(document)
+        app.openapi_schema = openapi.as_3_0(openapi.without_repeats(document))
     return app.openapi_schema

@@ -29,6 +29,16 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
     return found
 
 
+def without_repeats(document: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that a route and a permission of it both name stands once, in the route's own words."""
+    operations = (operation for path in document["paths"].values() for operation in path.values())
+    for operation in operations:
+        named = {(item["in"], item["name"].lower()): item for item in operation.get("parameters", ())}
+        if named:
+            operation["parameters"] = list(named.values())
+    return document
+
+
 def as_3_0(node: Any) -> Any:
     """`anyOf: [X, null]` becomes X with `nullable`, exclusive bounds become flags, `const` an enum."""
     if isinstance(node, list):

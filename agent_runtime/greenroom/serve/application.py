@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 
     from greenroom.launcher import AgentLauncher
     from greenroom.options import ServeOptions
+    from greenroom_core.clock import Clock
 
 _DEFAULTS = Permissions()
 _OF_ONE_CALL = ("can_start_session", "can_close_session", "can_view_session", "can_view_metrics")
 
 
-def fast_api(launcher: AgentLauncher, options: ServeOptions) -> FastAPI:
+def fast_api(launcher: AgentLauncher, options: ServeOptions, *, clock: Clock | None = None) -> FastAPI:
     """The application that `serve` and `api` run, made here or the user's own.
 
     On the user's own nothing is registered. It gets `state.launcher`, `state.options` and what `lifespan` and `router`
     look for, and the options' checks stand in for the router's.
     """
-    backend = LocalBackend(launcher, ready_when_full=options.ready_when_full)
+    backend = LocalBackend(launcher, ready_when_full=options.ready_when_full, clock=clock)
     checks = _checks(options)
     app: FastAPI
     if options.fast_api is None:
-        app = create_app(backend, permissions=Permissions(**checks))
+        app = create_app(backend, permissions=Permissions(**checks), clock=clock)
         _allow_origins(app, options)
     else:
         app = options.fast_api
