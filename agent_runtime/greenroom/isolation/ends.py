@@ -20,11 +20,16 @@ def of_status(status: int | None, memory_limit_bytes: int | None) -> str:
     if status is None:
         return "its process is gone"
     code = os.waitstatus_to_exitcode(status)
-    if code < 0:
-        return f"its process was ended by signal {-code} ({_name(-code)})"
     if code == OUT_OF_MEMORY_STATUS and memory_limit_bytes is not None:
         return over_memory_limit(memory_limit_bytes)
-    return f"its process exited with status {code} in the middle of the session"
+    return f"its process {of_code(code)}"
+
+
+def of_code(code: int) -> str:
+    """`code` as :mod:`subprocess` gives it: below 0 it is a signal's number."""
+    if code < 0:
+        return f"was ended by signal {-code} ({_name(-code)})"
+    return f"exited with status {code}"
 
 
 def _name(number: int) -> str:

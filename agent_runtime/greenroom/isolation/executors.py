@@ -20,12 +20,10 @@ def end_threads() -> None:
     for pool in [item for item in gc.get_objects() if type(item) is ThreadPoolExecutor]:
         _renew(pool)
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if others or kernel.threads() > 1:
-        logger.warning(
-            "the warm-up left %d threads, which session processes will not have: %s",
-            max(len(others), kernel.threads() - 1),
-            ", ".join(others) or "of a C library",
-        )
+    if others:
+        logger.warning("the warm-up left threads, which session processes will not have: %s", ", ".join(others))
+    elif kernel.threads() > 1:
+        logger.debug("C libraries left %d threads, which session processes will not have", kernel.threads() - 1)
 
 
 def _renew(pool: ThreadPoolExecutor) -> None:

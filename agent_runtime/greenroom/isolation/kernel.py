@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _LINUX = sys.platform == "linux"
@@ -28,6 +29,12 @@ def die_with_parent() -> None:
 def take_over_orphans() -> None:
     """Processes whose parent, a child of ours, died become ours, so that somebody learns how they end."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_group(leader: int) -> None:
+    """SIGKILL for what is left of the process group of `leader`, which is no more."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def die_at_end_of(lifeline: int) -> None:

@@ -18,6 +18,7 @@ from multiprocessing import spawn
 from typing import TYPE_CHECKING, Any, assert_never
 
 from greenroom.isolation import kernel, wire
+from greenroom.isolation.ends import of_code
 from greenroom.isolation.orphans import adopt
 from greenroom.isolation.waiting import first_of
 
@@ -126,7 +127,7 @@ class StockLink:
                     assert_never(message)
         self._process.kill()
         code = await asyncio.to_thread(self._process.wait)
-        self._fail_waiting(StockGone(f"the stock process ended with {code}"))
+        self._fail_waiting(StockGone(f"the stock process {of_code(code)}"))
         for pid, exit_ in self._exits.items():
             adopt(pid, exit_)
         self.gone.set_result(code)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
+from greenroom.isolation import kernel
+
 
 def adopt(pid: int, exit_: asyncio.Future[int | None]) -> None:
     """Has `exit_` learn the status of `pid` when it ends; None at once where the system cannot say."""
@@ -19,6 +21,7 @@ def adopt(pid: int, exit_: asyncio.Future[int | None]) -> None:
         loop.remove_reader(watched)
         os.close(watched)
         exit_.set_result(_status(pid))
+        kernel.end_group(pid)
 
     loop.add_reader(watched, reap)
 

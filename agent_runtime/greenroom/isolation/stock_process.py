@@ -36,6 +36,7 @@ _MOST_FDS = 8
 def main(control: int, lifeline: int) -> NoReturn:
     """`control` is a stream socket to the launcher, `lifeline` the read end of a pipe that only it can write to."""
     kernel.die_with_parent()
+    kernel.take_over_orphans()
     for number in (signal.SIGINT, signal.SIGTERM):
         # The launcher decides. A handler and not SIG_IGN, which would be passed on to what the agent's code starts.
         signal.signal(number, _leave_it_to_the_launcher)
@@ -165,6 +166,7 @@ class Stock:
     def _become_session(self, link: int) -> NoReturn:
         status = 1
         try:
+            os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for item in (self._control, *self._wake):
@@ -184,10 +186,17 @@ class Stock:
                 os._exit(status)
 
     def _reap(self) -> None:
-        for pid in list(self._children):
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
+        """What a session's process leaves running is ended with it; orphans of such processes come here, too."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._children:
                 self._children.discard(pid)
+                kernel.end_group(pid)
                 self._send(wire.Exited(pid, status))
 
     def _send(self, message: wire.FromStock) -> None:

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from greenroom.warmup import Warmable
 
 POOL = ThreadPoolExecutor(2)
@@ -39,12 +41,12 @@ class Model(Warmable[bytes]):
 
     async def on_warmup(self) -> bytes:
         if path := os.environ.get("GREENROOM_TEST_LOADS"):
-            with open(path, "a") as loads:
-                loads.write(f"{os.getpid()}\n")
+            _append(path, str(os.getpid()))
         await asyncio.get_running_loop().run_in_executor(POOL, time.sleep, 0.01)
         return b"weights" * 100
 
-    def on_warmed_up(self, resource: bytes) -> None:
+    async def on_warmed_up(self, resource: bytes) -> None:
+        await asyncio.sleep(0.001)  # so that two at once meet
         self.weights = resource
 
 
@@ -53,7 +55,7 @@ class StubAgent:
 
     def __init__(self, journal: str) -> None:
         self.id = "nameless"
-        self.llm = Model()
+        self.llm, self.tts = Model(), Model()
         self.metrics = Figures()
         self.joined_at = 0.0
         self._journal = journal
@@ -63,8 +65,7 @@ class StubAgent:
 
     def note(self, text: str) -> None:
         if self._journal:
-            with open(self._journal, "a") as journal:
-                journal.write(f"{text}\n")
+            _append(self._journal, text)
 
     def idle_for(self) -> float:
         return 0.0
@@ -87,6 +88,10 @@ async def join_call(agent: StubAgent, call_type: str, call_id: str, do: str = "s
     agent.metrics.turns = 3
     agent.note(f"{call_type}/{call_id} in {os.getpid()}: {do} {sorted(more.items())}")
     await asyncio.sleep(0.02)
+    if do == "talk":
+        while True:
+            agent.metrics.turns += 1
+            await asyncio.sleep(0.02)
     await _do(do)
 
 
@@ -114,7 +119,7 @@ async def _do(what: str) -> None:
             while True:
                 pass
         case "sleep":
-            time.sleep(1000)
+            time.sleep(1000)  # noqa: ASYNC251
         case "stubborn":
             while True:
                 with suppress(asyncio.CancelledError):
@@ -132,8 +137,6 @@ async def _do(what: str) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_hoard_later())
         case "numpy":
-            import numpy as np
-
             parts = []
             while True:
                 parts.append(np.ones(1_000_000))
@@ -144,13 +147,21 @@ async def _do(what: str) -> None:
         case "use the pool":
             await asyncio.get_running_loop().run_in_executor(POOL, time.sleep, 0.01)
         case "random":
-            raise Peculiar(str(random.random()))
+            raise Peculiar(f"{random.random()} {np.random.random()}")
         case "stdin":
             raise Peculiar(repr(sys.stdin.read()))
+        case "start a program":
+            program = await asyncio.create_subprocess_exec("sleep", "1000")
+            raise Peculiar(str(program.pid))
         case "open files":
             raise Peculiar(",".join(sorted(os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in _open())))
         case _:
             raise ValueError(f"unknown deed {what!r}")
+
+
+def _append(path: str, line: str) -> None:
+    with open(path, "a") as file:
+        file.write(f"{line}\n")
 
 
 def _open() -> list[str]:
