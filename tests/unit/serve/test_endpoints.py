@@ -160,7 +160,13 @@ async def test_a_start_that_hangs_ends_at_its_timeout_and_holds_up_nobody():
 @story
 async def test_a_bad_call_id_is_400_everywhere(call_id):
     async with serving() as server:
-        for method, tail in (("POST", ""), ("GET", "/s"), ("DELETE", "/s"), ("POST", "/s/close"), ("GET", "/s/metrics")):
+        for method, tail in (
+            ("POST", ""),
+            ("GET", "/s"),
+            ("DELETE", "/s"),
+            ("POST", "/s/close"),
+            ("GET", "/s/metrics"),
+        ):
             answer = await server.http.request(method, f"/calls/{call_id}/sessions{tail}")
             assert answer.status_code == 400, (method, tail)
         assert len(server.file.created) == 1, "nothing but the warm-up's agent was built"
