@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import traceback
 from typing import TYPE_CHECKING
 
 from greenroom_core.model.session import MESSAGE_MAX_LENGTH
+from greenroom_core.redaction import REDACTED, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-REDACTED = "[redacted]"
-
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
-# A shorter value is no secret, and taking it out everywhere would make texts unreadable.
-_SHORTEST_SECRET = 4
-_NO_SECRETS = frozenset(("true", "false", "none", "null", "auto"))  # TOKENIZERS_PARALLELISM=false
-
-
-def redacted(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """`text` without the values of those variables whose names look like a key, token, secret or password."""
-    secrets = {
-        value
-        for name, value in environment.items()
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET and value.lower() not in _NO_SECRETS
-    }
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return text
+__all__ = ["REDACTED", "bounded", "described", "redacted", "traced"]
 
 
 def described(error: BaseException, environment: Mapping[str, str] = os.environ) -> str:

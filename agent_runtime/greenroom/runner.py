@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom.console.program import Invitation, one_session, terminal
 from greenroom.console.screen import Beside
 from greenroom.options import ServeOptions
-from greenroom.redaction import described, redacted
+from greenroom.redaction import described
 from greenroom_core import logs
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Runner:
         `video_track_override` is the path of a video that plays instead of any that comes in. Ctrl-C ends it cleanly.
         """
         screen = terminal()
-        logs.set_up(log_level, log_format, stream=Beside.standard_error(screen), clean=redacted, tracebacks=debug)
+        logs.set_up(log_level, log_format, stream=Beside.standard_error(screen), tracebacks=debug)
         _check_asyncio(debug)
         invitation = Invitation(
             call_type,
@@ -95,7 +95,7 @@ class Runner:
 
         SIGTERM lets the sessions finish for `drain_timeout_seconds`, Ctrl-C or a second signal ends them.
         """
-        logs.set_up(agents_log_level, log_format, http_level=http_log_level, clean=redacted)
+        logs.set_up(agents_log_level, log_format, http_level=http_log_level)
         _check_asyncio(debug)
         _serving().serve(
             self.fast_api,

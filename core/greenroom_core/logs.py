@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from greenroom_core.redaction import redactor
 from greenroom_core.session_context import current, session_context
 
 if TYPE_CHECKING:
@@ -123,14 +124,16 @@ def set_up(
     *,
     http_level: str | None = None,
     stream: TextIO | None = None,
-    clean: Callable[[str], str] = str,
+    clean: Callable[[str], str] | None = None,
     tracebacks: bool = True,
 ) -> None:
     """`level` for our own lines, `http_level` for the HTTP server's, in any case; `style` is `text` or `json`.
 
-    `stream` is standard error unless given. With `json` also those handlers write JSON that users have set on the
-    terminal's streams: who asks for it wants each line to be an object.
+    `stream` is standard error unless given, `clean` takes out the secrets that the environment has now. With `json`
+    also those handlers write JSON that users have set on the terminal's streams: who asks for it wants each line to be
+    an object.
     """
+    clean = clean or redactor(os.environ)
     handler = logging.StreamHandler(stream or sys.stderr)
     formatter: logging.Formatter
     if style == "json":

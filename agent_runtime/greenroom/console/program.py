@@ -51,7 +51,9 @@ async def one_session(launcher: AgentLauncher, invitation: Invitation, screen: S
             )
             talk = Talk(session.agent, screen, _standard_input())
             with talk.shown():
-                screen.show(f"session {session.id} joins call {invitation.call_type}/{invitation.call_id}")
+                screen.show(
+                    f"session {session.id} joins call {invitation.call_type}/{invitation.call_id}; Ctrl-C ends it"
+                )
                 if invitation.demo:
                     await _open_demo(session, invitation)
                 await _until_over(launcher, session, talk)

@@ -33,7 +33,7 @@ def ends(terminal: Terminal, status: int) -> None:
 def test_a_typed_question_is_answered_with_the_function_called_and_the_time_it_took() -> None:
     with Terminal([AGENT, "run", "--call-id", "c-1", "--log-level", "ERROR"]) as terminal:
         terminal.until(r"^greenroom \d+\.\d+")
-        session = terminal.until(r"session (\S+) joins call default/c-1\n")[1]
+        session = terminal.until(r"session (\S+) joins call default/c-1; Ctrl-C ends it\n")[1]
         terminal.until(r"typing works\n")
         terminal.until(r"type to the agent; /help lists the commands\n")
         terminal.until(r"you: ")
@@ -145,7 +145,7 @@ def test_a_piped_question_is_answered_and_that_is_the_end() -> None:
     done = piped([AGENT, "run", "--call-id", "c-1", "--log-level", "ERROR"], QUESTION + "\n")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert re.fullmatch(r"session \S{36} joins call default/c-1", lines[0])
+    assert re.fullmatch(r"session \S{36} joins call default/c-1; Ctrl-C ends it", lines[0])
     assert lines[1:4] == [
         "sound is off; typing works",
         f"you: {QUESTION}",

@@ -65,7 +65,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_the_commands_are_those_that_work():
     out, _ = python(AGENT_FILE.format(call="fails"), "--help").communicate(timeout=60)
-    assert [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()] == ["run", "runtime"]
+    listed = [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()]
+    assert listed == ["api", "run", "runtime", "serve"]
 
 
 def test_run_is_one_session_in_the_console():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenroom.redaction import redacted
+from greenroom_core.redaction import redacted
 
 
 def test_the_values_of_keys_and_tokens_are_taken_out() -> None:
