@@ -70,10 +70,16 @@ class Ear:
     def __init__(self) -> None:
         self.pcm = bytearray()
         self.last_sound_at = 0.0
-        self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        self._resampler: AudioResampler | None = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         self._changed = asyncio.Event()
 
+    def close(self) -> None:
+        """Nothing more comes; what was heard stays."""
+        self._resampler = None  # it has threads
+
     def hear(self, frame: AudioFrame) -> None:
+        if self._resampler is None:
+            return
         for resampled in self._resampler.resample(frame):
             piece = bytes(resampled.planes[0])[: 2 * resampled.samples]
             self.pcm += piece

@@ -46,6 +46,7 @@ class Seat:
         self._answered = asyncio.Event()
         self._track_numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._hearing: set[asyncio.Task[None]] = set()
 
     # --- to the agent ---
 
@@ -70,6 +71,11 @@ class Seat:
         task = asyncio.create_task(self._offer(callers))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def negotiated(self) -> None:
+        """The agent hears all who are in the call."""
+        while self._tasks - self._hearing:
+            await asyncio.wait(self._tasks - self._hearing)
 
     async def cut(self) -> None:
         """The line of the signals falls, without a goodbye; the media stay."""
@@ -97,6 +103,7 @@ class Seat:
         def hear(track: MediaStreamTrack) -> None:
             task = asyncio.create_task(self._hear(track))
             self._tasks.add(task)
+            self._hearing.add(task)
             task.add_done_callback(self._tasks.discard)
 
         await publisher.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
@@ -114,6 +121,8 @@ class Seat:
             microphone.stop()
         for connection in (self._subscriber, *self._publishers):
             await connection.close()
+            await _end_consent(connection)
+        self.ear.close()
         await self._websocket.close()
 
     # --- inside ---
@@ -141,3 +150,12 @@ class Seat:
                 self.ear.hear(await track.recv())
             except MediaStreamError:
                 return
+
+
+async def _end_consent(connection: RTCPeerConnection) -> None:
+    """A connection that is closed while it is being made leaves a task of aioice behind."""
+    for transport in connection._RTCPeerConnection__iceTransports:
+        consent = transport._connection._query_consent_task
+        if consent is not None and not consent.done():
+            consent.cancel()
+            await asyncio.wait((consent,))

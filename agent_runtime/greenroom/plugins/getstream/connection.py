@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from greenroom.agent.interfaces import CallSink
     from greenroom.plugins.getstream.entrance import Place
     from greenroom.plugins.getstream.roster import Roster
+    from greenroom_core.clock import Clock
 
 logger = logging.getLogger("greenroom.getstream")
 
@@ -28,11 +29,12 @@ _AWAY = (getstream_rtc.CallingState.RECONNECTING, getstream_rtc.CallingState.MIG
 class Connection(interfaces.Connection):
     """Reports people and their sound to the sink, plays the agent's."""
 
-    def __init__(self, place: Place, roster: Roster, session_id: str, sink: CallSink) -> None:
+    def __init__(self, place: Place, roster: Roster, session_id: str, sink: CallSink, clock: Clock) -> None:
         self._place = place
         self._roster = roster
         self._session_id = session_id
         self._sink = sink
+        self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -57,7 +59,7 @@ class Connection(interfaces.Connection):
         self._place.speech.clear()
 
     async def leave(self) -> None:
-        await self._place.call.leave()
+        await self._place.leave(self._clock)
         if dropped := self._place.speech.dropped_seconds:
             logger.warning("[%s] %.2f s of speech could not be sent to the call", self._session_id, dropped)
 

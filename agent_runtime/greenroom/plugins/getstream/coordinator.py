@@ -10,6 +10,7 @@ from getstream import AsyncStream
 from getstream.models import CallRequest, ChannelInput, ChannelMemberRequest, UserRequest
 
 from greenroom.plugins.getstream.errors import StreamError
+from greenroom.plugins.getstream.hiding import hide
 from greenroom.plugins.getstream.retries import pause_before_retry, reason
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Coordinator:
         return await asyncio.shield(self._opening)
 
     def _open(self) -> AsyncStream:
+        hide(self._keys.api_key)
         client = AsyncStream(
             api_key=self._keys.api_key,
             api_secret=self._keys.api_secret,

@@ -60,7 +60,7 @@ class Edge(interfaces.Edge):
 
     async def join(self, call: Call, user: User, session_id: str, sink: CallSink) -> Connection:
         place = await enter(self._keys, call, user.id, self._clock, self._join_timeout_seconds)
-        return Connection(place, Roster(user.id), session_id, sink)
+        return Connection(place, Roster(user.id), session_id, sink, self._clock)
 
     async def close(self) -> None:
         await self._coordinator.close()

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("greenroom.getstream")
 
 PAUSE_SECONDS = 0.5
+# A call that is left while its peer connections are being made keeps their sockets for as long as the process runs
+# (getstream-rtc 0.1.0), and the SDK does not tell when they are made.
+SETTLE_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """A place in a call. The streams begin with the join, so that nothing of it is missed."""
 
@@ -32,6 +35,13 @@ class Place:
     states: getstream_rtc.EventStream
     tracks: getstream_rtc.TrackStream
     speech: Speech
+    entered_at: float | None = None
+
+    async def leave(self, clock: Clock) -> None:
+        """Be out of the call, also when entering it failed."""
+        if self.entered_at is not None and self.call.calling_state != getstream_rtc.CallingState.LEFT:
+            await clock.sleep(max(0.0, self.entered_at + SETTLE_SECONDS - clock.boot()))
+        await self.call.leave()
 
 
 async def enter(keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seconds: float) -> Place:
@@ -43,7 +53,7 @@ async def enter(keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seco
         async with clock.timeout(timeout_seconds):
             while True:
                 try:
-                    return await _try_to_enter(keys, call, user_id)
+                    return await _try_to_enter(keys, call, user_id, clock)
                 except getstream_rtc.RtcError as error:
                     failure = keys.without_secret(str(error))
                     if not _passes_by(error):
@@ -55,16 +65,17 @@ async def enter(keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seco
     raise StreamError(f"could not join call {call.type}:{call.id} on Stream: {failure}")
 
 
-async def _try_to_enter(keys: Keys, call: Call, user_id: str) -> Place:
+async def _try_to_enter(keys: Keys, call: Call, user_id: str, clock: Clock) -> Place:
     # By the module's name: whoever wraps the client (a test) is asked.
     client = getstream_rtc.Client(keys.api_key, keys.api_secret, base_url=keys.base_url)
     joined = client.call(call.type, call.id)
     place = Place(joined, joined.sfu_events(), joined.client_events(), joined.tracks(), Speech())
     try:
         await joined.join(user_id, True)
+        place.entered_at = clock.boot()
         await joined.publish_audio(place.speech.track)
     except BaseException:
-        await outlast(asyncio.ensure_future(joined.leave()))
+        await outlast(asyncio.create_task(place.leave(clock)))
         raise
     return place
 
@@ -77,5 +88,6 @@ def _passes_by(error: getstream_rtc.RtcError) -> bool:
 
 
 def _log_sdk() -> None:
-    """The SDK's own records, from warnings on, in our log. For the whole process; the same each time."""
-    getstream_rtc.configure_logging(logging.getLogger("greenroom.getstream.sdk"), logging.WARNING)
+    """The SDK's warnings in our log, and the errors of the WebRTC library below it, whose warnings come with every
+    good call. For the whole process; the same each time."""
+    getstream_rtc.configure_logging(logging.getLogger("greenroom.getstream.sdk"), logging.WARNING, logging.ERROR)
