@@ -54,6 +54,28 @@ async def test_session_whose_pod_is_cleared_looks_deleted_to_a_selector_watch_wi
 
 
 @on_both
+async def test_watch_of_what_has_no_pod_yet_loses_a_session_at_its_bind_and_keeps_one_that_ends_unbound(
+    door: Door,
+) -> None:
+    """The absent field counts as the empty text, together with a label, too."""
+    async with door.watching(fields="status.podName=", labels="team=a") as events:
+        await door.create("other")
+        for name in ("bound", "refused"):
+            await door.create(name, labels={"team": "a"})
+        await door.patch_status("refused", phase="Failed")
+        await door.patch_status("bound", podName="p1", podUID="u1", phase="Scheduled")
+        seen = [await events.next() for _ in range(4)]
+    assert [(type_, body["metadata"]["name"], body["status"]["phase"]) for type_, body in seen] == [
+        ("ADDED", "bound", "Pending"),
+        ("ADDED", "refused", "Pending"),
+        ("MODIFIED", "refused", "Failed"),
+        ("DELETED", "bound", "Pending"),
+    ]
+    page = await door.client.list(SESSIONS, Selection(door.namespace, fields="status.podName=", labels="team=a"))
+    assert [item.metadata.name for item in page.items] == ["refused"]
+
+
+@on_both
 async def test_selector_watch_is_told_that_its_session_is_being_deleted(door: Door) -> None:
     await door.create("leaving", finalizers=[LEAVE_CALL])
     await door.patch_status("leaving", podName="p1")
