@@ -88,6 +88,15 @@ class AgentLauncher:
         self._clock = clock or SystemClock()
         self._registry = registry or SessionRegistry(clock=self._clock)
         self.lives: Lives = InProcess(self.recipe, self._clock)
+        if isolation == "process":
+            from greenroom.isolation import ProcessStock, RecipeSource
+
+            self.lives = ProcessStock(
+                RecipeSource(create_agent, join_call),
+                self._clock,
+                memory_limit_bytes=memory_limit_bytes,
+                blocked_loop_seconds=blocked_loop_seconds,
+            )
         self._host: SessionHost
         if registry is None and os.environ.get(POD_UID_VARIABLE):
             self._host = PodHost.from_environment(self)

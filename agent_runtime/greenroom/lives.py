@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from greenroom.hosted import HostedAgent
-    from greenroom.latch import Latch
     from greenroom.notices import Assignment, Ended, Notice
     from greenroom.recipe import Recipe
     from greenroom_core.clock import Clock
     from greenroom_core.model.reasons import EndReason
+
+
+class Settled(Protocol):
+    """Something that happens once."""
+
+    def is_set(self) -> bool: ...
+
+    async def wait(self) -> object: ...
 
 
 class Life(Protocol):
@@ -30,10 +37,14 @@ class Life(Protocol):
     agent: HostedAgent | None
     task: asyncio.Task[None] | None
     error: BaseException | None
-    lingering: Sequence[asyncio.Task[Any]]
     built_at: datetime | None
     ending: Ended | None
-    start_settled: Latch
+
+    @property
+    def lingering(self) -> Sequence[asyncio.Task[Any]]: ...
+
+    @property
+    def start_settled(self) -> Settled: ...
 
     def begin(self) -> None: ...
 

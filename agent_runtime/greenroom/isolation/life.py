@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
 from typing import TYPE_CHECKING, Any, assert_never
 
 from greenroom.errors import InvalidParameters, StartAbandoned, StartTimedOut
 from greenroom.isolation import ends, wire
 from greenroom.isolation.agent import ReportedAgent
+from greenroom.isolation.call import ReportedCall
+from greenroom.isolation.cargo import packed
 from greenroom.isolation.failures import put_together
 from greenroom.isolation.vigil import Verdict, Vigil
 from greenroom.isolation.waiting import first_of
+from greenroom.latch import Latch
 from greenroom.notices import Built, Ended, Joined, LeavingSlowly
-from greenroom.redaction import bounded, described
+from greenroom.redaction import bounded, described, traced
 from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from greenroom.hosted import HostedAgent
     from greenroom.isolation.link import SessionPeer
     from greenroom.isolation.stock import ProcessStock
     from greenroom.notices import Assignment, Notice
@@ -39,65 +42,76 @@ class SessionProcessLost(Exception):
 
 
 class ProcessLife:
-    """Create it on the running loop, then await :meth:`run` in a task of its own.
+    """Call :meth:`begin`, or await :meth:`run`, which does; on the loop that it is to live on.
 
     `agent` is made of the process's reports, `task` ends as `join_call` did over there. `over` is set when the process
     is gone. Nothing of it lingers here: what does not end is killed.
     """
 
     def __init__(self, assignment: Assignment, stock: ProcessStock, notify: Callable[[Notice], None]) -> None:
-        loop = asyncio.get_running_loop()
         self.assignment = assignment
-        self.agent: ReportedAgent | None = None
+        self.agent: HostedAgent | None = None
         self.task: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
-        self.lingering: list[asyncio.Task[Any]] = []
+        self.lingering: Sequence[asyncio.Task[Any]] = ()
         self.built_at: datetime | None = None
         self.ending: Ended | None = None
-        self.start_settled = asyncio.Event()
-        self.over = asyncio.Event()
+        self.start_settled = Latch()
+        self.over = Latch()
+        self._reported: ReportedAgent | None = None
+        self._call = ReportedCall(lambda: self.leave(EndReason.CLOSE_REQUESTED, "its task was cancelled"))
         self._stock = stock
         self._clock = stock.clock
         self._notify = notify
         self._limits = assignment.limits
         self._vigil = Vigil(stock.blocked_loop_seconds, assignment.limits.start_timeout_seconds)
         self._verdict: Verdict | None = None
-        self._leave: asyncio.Future[tuple[EndReason, str]] = loop.create_future()
-        self._call_over: asyncio.Future[None] = loop.create_future()
-        self._call_over.add_done_callback(_retrieved)
+        self._asked: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
+        self._living: asyncio.Task[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
+
+    def begin(self) -> None:
+        """Without waiting: notices tell the rest, and Ended comes in any case."""
+        self._living = asyncio.create_task(self._live(), name=f"life-{self.assignment.session_id}")
+        self._living.add_done_callback(_reported_failure)
+
+    async def run(self) -> Ended:
+        """The whole life, to the end of the process. Raises nothing of the agent's; cancelled, it still has the agent
+        closed."""
+        self.begin()
+        assert self._living is not None
+        await self._living
+        assert self.ending is not None
+        return self.ending
 
     def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
         """End the session now. The first reason stays; `timeout_seconds` shortens a leaving under way, too."""
-        if not self._leave.done():
-            self._leave.set_result((reason, message))
+        if not self._asked.done():
+            self._asked.set_result((reason, message))
         self._vigil.leaving(self._limits.leave_timeout_seconds)
         if timeout_seconds is not None:
             self._vigil.leaving(timeout_seconds)
-        self._send(wire.Leave(*self._leave.result(), timeout_seconds))
+        self._send(wire.Leave(*self._asked.result(), timeout_seconds))
 
     @property
     def leaving(self) -> bool:
-        return self._leave.done()
+        return self._asked.done()
 
-    async def run(self) -> Ended:
-        """The whole life. Raises nothing of the agent's; cancelled, it still has the agent closed."""
+    async def _live(self) -> None:
         try:
             await self._to_the_end()
-            assert self.ending is not None
-            return self.ending
         finally:
-            self._settle_call()
+            self._call.settle(self.error)
             self._stock.forget(self)
             self.start_settled.set()
             self.over.set()
 
     async def _to_the_end(self) -> None:
-        if self._leave.done():
-            self._end(*self._leave.result())
+        if self._asked.done():
+            self._end(*self._asked.result())
             return
         try:
-            cargo = _packed(self.assignment)
+            cargo = packed(self.assignment)
         except InvalidParameters as error:
             self.error = error
             self._end(EndReason.INVALID_SPEC, str(error))
@@ -112,7 +126,7 @@ class ProcessLife:
         """None when it has ended without one."""
         taking = asyncio.create_task(self._stock.take(self), name=f"process-{self.assignment.session_id}")
         try:
-            if not await first_of(self._clock, self._limits.start_timeout_seconds, taking, self._leave):
+            if not await first_of(self._clock, self._limits.start_timeout_seconds, taking, self._asked):
                 seconds = self._limits.start_timeout_seconds
                 self.leave(EndReason.START_TIMEOUT, f"there was no process for it within {seconds:g} s")
         except asyncio.CancelledError:
@@ -121,10 +135,10 @@ class ProcessLife:
         finally:
             taking.cancel()
             await asyncio.wait((taking,))
-            if self._leave.done() and not taking.cancelled() and taking.exception() is None:
+            if self._asked.done() and not taking.cancelled() and taking.exception() is None:
                 self._stock.give_back(taking.result())
-        if self._leave.done():
-            self._end(*self._leave.result())
+        if self._asked.done():
+            self._end(*self._asked.result())
             return None
         if (error := taking.exception()) is not None:
             self.error = error
@@ -136,14 +150,14 @@ class ProcessLife:
         reader, self._writer = await asyncio.open_unix_connection(sock=peer.socket)
         order = wire.Assign(cargo, self._stock.memory_limit_bytes, self._vigil.pause_seconds)
         self._writer.write(wire.framed(order))
-        if self._leave.done():
-            self._send(wire.Leave(*self._leave.result(), None))
+        if self._asked.done():
+            self._send(wire.Leave(*self._asked.result(), None))
         name = self.assignment.session_id
         hearing = asyncio.create_task(self._hear_all(reader), name=f"hearing-{name}")
         guarding = asyncio.create_task(self._guard(peer), name=f"guard-{name}")
         try:
             await self._until_gone(peer, hearing)
-        except BaseException:
+        except asyncio.CancelledError:
             self._notify = _nobody
             self.leave(EndReason.CLOSE_REQUESTED, "its host let go of it", timeout_seconds=0.0)
             await asyncio.wait((peer.exit,))
@@ -160,8 +174,10 @@ class ProcessLife:
     async def _until_gone(self, peer: SessionPeer, hearing: asyncio.Task[None]) -> None:
         """Its last words first. What it started itself may hold its socket open longer than it lives."""
         await asyncio.wait((hearing, peer.exit), return_when=asyncio.FIRST_COMPLETED)
-        if await first_of(self._clock, _LAST_WORDS_SECONDS, hearing):
-            hearing.result()
+        if await first_of(self._clock, _LAST_WORDS_SECONDS, hearing) and (error := hearing.exception()) is not None:
+            self.error = error
+            logger.error("session %s: the runtime failed: %s", self.assignment.session_id, traced(error))
+            peer.kill()
         self._vigil.over()
         await asyncio.wait((peer.exit,))
 
@@ -193,35 +209,25 @@ class ProcessLife:
                 self._vigil.leaving(self._limits.leave_timeout_seconds)
                 self._notify(LeavingSlowly(message.at))
             case wire.CallOver():
-                self._take_call_over(message)
+                self._call.take(message)
+                self._vigil.leaving(self._limits.leave_timeout_seconds)
             case wire.LifeEnded():
                 self._take_end(message)
             case _:
                 assert_never(message)
 
     def _take(self, state: wire.State | None) -> None:
-        if state is not None and self.agent is not None:
-            self.agent.take(state)
+        if state is not None and self._reported is not None:
+            self._reported.take(state)
 
     def _take_built(self, message: wire.AgentBuilt) -> None:
         self._vigil.built()
-        self.agent = ReportedAgent(message.agent_id, self._clock, self._closed)
-        self.agent.take(message.state)
+        self.agent = self._reported = ReportedAgent(message.agent_id, self._clock, self._closed)
+        self._reported.take(message.state)
         self.built_at = message.at
-        self.task = asyncio.create_task(self._call(), name=f"agent-{self.assignment.session_id}")
-        self.task.add_done_callback(_retrieved)
+        self.task = self._call.begin(f"agent-{self.assignment.session_id}")
         self._notify(Built(message.at))
         self.start_settled.set()
-
-    def _take_call_over(self, message: wire.CallOver) -> None:
-        if self._call_over.done():
-            return
-        if message.failure is not None:
-            self._call_over.set_exception(put_together(message.failure))
-        elif message.cancelled:
-            self._call_over.cancel()
-        else:
-            self._call_over.set_result(None)
 
     def _take_end(self, message: wire.LifeEnded) -> None:
         self._take(message.state)
@@ -233,56 +239,32 @@ class ProcessLife:
     # --- its end ---
 
     def _end(self, reason: EndReason, message: str = "", at: datetime | None = None) -> None:
-        if self.agent is not None:
-            self.agent.has_left()
-        self._settle_call()
+        if self._reported is not None:
+            self._reported.has_left()
+        self._call.settle(self.error)
         self.ending = Ended(reason, bounded(message), at or self._clock.wall())
-        self._notify(self.ending)
+        try:
+            self._notify(self.ending)
+        finally:
+            self.start_settled.set()
 
     def _end_of_process(self, status: int | None) -> None:
         """It ended without a word."""
-        reason, message = self._leave.result() if self._leave.done() else (EndReason.AGENT_ERROR, "")
+        if self.error is not None:
+            self._end(EndReason.AGENT_ERROR, f"the runtime failed: {described(self.error)}")
+            return
         what = self._what_ended_it(status)
-        if self._verdict is Verdict.STARTS_TOO_SLOWLY and not self._leave.done():
+        reason, message = self._asked.result() if self._asked.done() else (EndReason.AGENT_ERROR, "")
+        if self._verdict is Verdict.STARTS_TOO_SLOWLY and not self._asked.done():
             reason = EndReason.START_TIMEOUT
         else:
             self.error = SessionProcessLost(what)
         self._end(reason, f"{message}; {what}".removeprefix("; "))
 
     def _what_ended_it(self, status: int | None) -> str:
-        match self._verdict:
-            case Verdict.BLOCKED:
-                return f"its event loop was blocked for {self._stock.blocked_loop_seconds:g} s"
-            case Verdict.LEAVES_TOO_SLOWLY:
-                return "its process did not leave in time and was killed"
-            case Verdict.STARTS_TOO_SLOWLY:
-                return self._limits.describe(EndReason.START_TIMEOUT)
-            case Verdict.DOES_NOT_EXIT:
-                return "its process cut its connection and was killed"
-            case None:
-                return ends.of_status(status, self._stock.memory_limit_bytes)
-            case _:
-                assert_never(self._verdict)
-
-    def _settle_call(self) -> None:
-        """Nothing more will be heard of `join_call`."""
-        if self._call_over.done():
-            return
-        if self.error is not None:
-            self._call_over.set_exception(self.error)
-        else:
-            self._call_over.cancel()
-
-    async def _call(self) -> None:
-        """Ends as `join_call` does; cancelled from here, the session leaves."""
-        try:
-            await asyncio.wait((self._call_over,))
-        except asyncio.CancelledError:
-            self.leave(EndReason.CLOSE_REQUESTED, "its task was cancelled")
-            raise
-        if self._call_over.cancelled():
-            raise asyncio.CancelledError
-        self._call_over.result()
+        if self._verdict is not None:
+            return ends.of_verdict(self._verdict, self._stock.blocked_loop_seconds)
+        return ends.of_status(status, self._stock.memory_limit_bytes)
 
     async def _closed(self) -> None:
         self.leave(EndReason.CLOSE_REQUESTED)
@@ -303,20 +285,9 @@ class ProcessLife:
         return StartAbandoned(f"the session ended before its agent was built: {ending.reason if ending else 'cut off'}")
 
 
-def _packed(assignment: Assignment) -> bytes:
-    """Raises InvalidParameters for what cannot be passed to another process."""
-    for name, value in assignment.parameters.items():
-        try:
-            pickle.dumps(value)
-        except Exception as error:
-            raise InvalidParameters(f"{name} cannot be passed to the session's process: {described(error)}") from error
-    return pickle.dumps(assignment)
-
-
-def _retrieved(done: asyncio.Future[None]) -> None:
-    """That it failed is told by the notices; who wants it as an error waits for the task."""
-    if not done.cancelled():
-        done.exception()
+def _reported_failure(living: asyncio.Task[None]) -> None:
+    if not living.cancelled() and (error := living.exception()) is not None:
+        logger.error("%s failed: %s", living.get_name(), traced(error))
 
 
 def _nobody(notice: Notice) -> None:
