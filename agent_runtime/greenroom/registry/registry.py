@@ -173,12 +173,13 @@ class SessionRegistry:
         """A session of ours has another id from now on, and keeps its places."""
         former = self._own.pop((info.call_id, former_id), None) or records.Own.of(replace(info, session_id=former_id))
         own = self._own[info.call_id, info.session_id] = records.Own.of(info)
-        if (info.call_id, former_id) in self._asked:
-            self._asked.add((info.call_id, info.session_id))
         await self._at_rest.wait()
-        await self._store.put_within(
-            self._living([own]), drop=[former.record, former.note, self._forget_request(info.call_id, former_id)]
-        )
+        await self._store.put_within(self._living([own]), drop=[former.record, former.note])
+        # From here on a request in the old name is refused; one from before is taken over.
+        asked = await self.get_close_requests({former_id: info.call_id})
+        await self._store.delete([self._forget_request(info.call_id, former_id)])
+        if asked:
+            self._tell(info.call_id, info.session_id)
 
     async def finish(self, info: SessionInfo) -> None:
         """A session of ours is over, as `info` tells: its places are free, and it is listed for a while.
