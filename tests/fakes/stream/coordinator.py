@@ -55,6 +55,7 @@ class Coordinator:
         async def guarded(request: web.Request) -> web.StreamResponse:
             self.requests.append(f"{request.method} {request.path}")
             faults = self._faults
+            await request.read()
             await asyncio.sleep(faults.delay_seconds)
             if faults.cut_requests:
                 faults.cut_requests -= 1

@@ -45,11 +45,12 @@ class Scene:
     says: list[str] = field(default_factory=list)
     join_timeout_seconds: float = 20.0
     request_timeout_seconds: float = 5.0
+    edge: getstream.Edge | None = None
 
     def __post_init__(self) -> None:
         clock = SystemClock()
         keys = self.stream.credentials
-        self.edge = getstream.Edge(
+        self.edge = self.edge or getstream.Edge(
             keys.api_key,
             keys.api_secret,
             self.stream.url,
