@@ -169,7 +169,8 @@ class Attempt:
     def _lose(self, why: str) -> None:
         """The API server itself says that this attempt is not ours any more: the agent leaves, nothing is written."""
         if self.life is not None and self.life.ending is None:
-            logger.warning("session %s: its agent leaves at once: %s", self.name, why)
+            named = {"session": self.name, "call": self.call_id}
+            logger.warning("session %s: its agent leaves at once: %s", self.name, why, extra=named)
             self.life.leave(EndReason.POD_LOST, why)
 
     # --- what comes from the life ---

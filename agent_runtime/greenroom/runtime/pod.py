@@ -25,6 +25,7 @@ from greenroom_core.kube.client import KubeClient, Selection
 from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import SESSIONS, encode
 from greenroom_core.model.reasons import EndReason
+from greenroom_core.session_context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -257,7 +258,8 @@ class RuntimePod:
                 if (start := self._starts.get(name)) is not None:
                     start.failed(StartAbandoned(f"the session ended before its agent was built: {reason}"))
             case Admission.ORPHANED:
-                logger.error("session %s is %s here, but not in this process", name, session.status.phase)
+                named = {"session": name, "call": session.spec.call_id}
+                logger.error("session %s is %s here, but not in this process", name, session.status.phase, extra=named)
                 message = "the process that ran it is gone"
                 self._take_up(session, lambda attempt: attempt.write_off(EndReason.AGENT_ERROR, message))
             case _:
@@ -267,7 +269,11 @@ class RuntimePod:
         attempt = Attempt(session, self.client, self._feed.learn, self._on_ended)
         self._taken[attempt.uid] = attempt.number
         self._attempts[attempt.key] = attempt
-        carrier = self._tasks.create_task(self._carried(attempt, work(attempt)), name=f"attempt-{attempt.name}")
+        carrier = self._tasks.create_task(
+            self._carried(attempt, work(attempt)),
+            name=f"attempt-{attempt.name}",
+            context=context_of(attempt.name, attempt.call_id),
+        )
         self._carriers[attempt.key] = carrier
 
     def _start(self, attempt: Attempt) -> Coroutine[Any, Any, None]:

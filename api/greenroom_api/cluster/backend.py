@@ -134,7 +134,7 @@ class ClusterBackend:
         except KubeError as problem:
             raise BackendUnavailable(str(problem)) from problem
         view.sessions.learn(closing)
-        logger.info("session %s: close requested", session_id)
+        logger.info("session %s: close requested", session_id, extra={"session": session_id, "call": call_id})
         return True
 
     async def metrics(self, call_id: str, session_id: str) -> SessionFigures | None:

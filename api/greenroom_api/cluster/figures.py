@@ -66,16 +66,18 @@ class Figures:
 
     async def _ask(self, session: AgentSession) -> None:
         view, before = self._view, session.status.metrics_generated_at
+        name = session.metadata.name
+        named = {"session": name, "call": session.spec.call_id}
         value = f"{view.client.world.random.getrandbits(64):016x}"
         patch = annotation_patch({names.METRICS_REQUESTED: value})
         try:
             async with view.clock.timeout(WAIT_SECONDS):
-                await view.client.merge_patch(SESSIONS, view.namespace, session.metadata.name, patch)
+                await view.client.merge_patch(SESSIONS, view.namespace, name, patch)
                 await view.waits.until(
                     session.metadata.uid,
                     lambda now: now is None or now.ended or now.status.metrics_generated_at != before or None,
                 )
         except TimeoutError:
-            logger.debug("session %s: no fresh metrics in %g s", session.metadata.name, WAIT_SECONDS)
+            logger.debug("session %s: no fresh metrics in %g s", name, WAIT_SECONDS, extra=named)
         except KubeError as problem:
-            logger.warning("session %s: not asked for fresh metrics: %s", session.metadata.name, problem)
+            logger.warning("session %s: not asked for fresh metrics: %s", name, problem, extra=named)

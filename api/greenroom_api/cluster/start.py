@@ -75,6 +75,7 @@ class Start:
         self._uid = ""
         self._hash = objects.request_hash(request)
         self.name = objects.session_name(request, view.namespace, view.client.world.random)
+        self._named = {"session": self.name, "call": request.call_id}
 
     @property
     def keyed(self) -> bool:
@@ -120,7 +121,7 @@ class Start:
                     await self._delete(session.metadata.uid)
                     return
             except KubeError as problem:
-                logger.debug("session %s: not cleaned up yet: %s", self.name, problem)
+                logger.debug("session %s: not cleaned up yet: %s", self.name, problem, extra=self._named)
             await self._view.clock.sleep(pause_seconds)
 
     def leaves_record(self, outcome: StartOutcome) -> bool:
@@ -132,7 +133,9 @@ class Start:
         try:
             await self._view.answered(lambda: self._delete(self._uid), WITHDRAW_SECONDS)
         except KubeError as problem:
-            logger.warning("session %s: its record stays until its time is up: %s", self.name, problem)
+            logger.warning(
+                "session %s: its record stays until its time is up: %s", self.name, problem, extra=self._named
+            )
 
     async def _object(self, runtime: AgentRuntime) -> AgentSession | StartOutcome:
         """The session's object, new or found under its name."""
@@ -217,7 +220,8 @@ class Start:
     def _run_out_of_patience(self) -> None:
         if self._patience_over:
             self._stuck = self._abandoned = True
-            logger.error("session %s: bound for %g s and not started: closing it", self.name, BOUND_PATIENCE_SECONDS)
+            message = "session %s: bound for %g s and not started: closing it"
+            logger.error(message, self.name, BOUND_PATIENCE_SECONDS, extra=self._named)
         self._patience_over = True
 
     def _none_started(self) -> StartOutcome:
@@ -246,7 +250,7 @@ class Start:
         except Conflict:
             current = await self._view.read(self.name)
             return current is None or current.metadata.uid != self._uid
-        logger.info("session %s: withdrawn", self.name)
+        logger.info("session %s: withdrawn", self.name, extra=self._named)
         return True
 
     async def _delete(self, uid: str, resource_version: str = "") -> None:

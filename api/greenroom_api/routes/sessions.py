@@ -131,10 +131,10 @@ async def start_session(request: Request) -> Response:
     try:
         outcome = await while_there(request, dependencies.backend(request).start(wanted))
     except ClientGone:
-        logger.info("call %s: the client of a start went away", call_id)
+        logger.info("call %s: the client of a start went away", call_id, extra={"call": call_id})
         return Response(status_code=499)
     except BackendUnavailable as problem:
-        logger.warning("call %s: start not answered: %s", call_id, problem)
+        logger.warning("call %s: start not answered: %s", call_id, problem, extra={"call": call_id})
         raise problems.unavailable() from problem
     if isinstance(outcome, Started):
         return json_answer(identity(outcome.session), 201)
@@ -153,7 +153,7 @@ def _accepted(request: Request, outcome: Accepted) -> Response:
 
 def _tell(call_id: str, outcome: StartOutcome) -> None:
     level = logging.ERROR if isinstance(outcome, AgentFailed) else logging.INFO
-    logger.log(level, "call %s: no agent started: %s", call_id, outcome)
+    logger.log(level, "call %s: no agent started: %s", call_id, outcome, extra={"call": call_id})
 
 
 async def get_session(request: Request) -> Response:

@@ -335,7 +335,8 @@ def _tell(write: WriteStatus) -> None:
     reason, message = write.fields.get("reason"), write.fields.get("message")
     if reason is None and shown is not None:
         reason, message = shown.reason, shown.message
-    logger.info("session %s, %s: %s: %s", write.session.metadata.key, write.purpose, reason, message)
+    named = {"session": write.session.metadata.name, "call": write.session.spec.call_id}
+    logger.info("session %s, %s: %s: %s", write.session.metadata.key, write.purpose, reason, message, extra=named)
 
 
 def _was_admitted(session: AgentSession) -> bool:
