@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(__file__).with_name("commanded.py")
+CHAINED = Path(__file__).with_name("chained.py")
 JOINS = {"join_seconds": 0.2}
 SHORT = {**JOINS, "finish_seconds": 0.3}
 SLOW = {"build_seconds": 30.0}
@@ -70,6 +71,7 @@ async def stack(
                 name="few", pods=2, slots=6, limits={"maxSessionsPerCall": 1, "maxConcurrentSessions": 5}, **program
             ),
             FleetPlan(name="tiny", pods=1, slots=1, **program),
+            FleetPlan(name="chain", pods=2, slots=2, agent=CHAINED, environment=environment),
         ]
         folder = tmp_path_factory.mktemp("own")
         async with Stack(control_plane, folder, fleets, apis=1, tolerance=PATIENT) as stack:
@@ -178,6 +180,17 @@ async def test_a_caller_who_hangs_up_leaves_nothing(stack: Stack, pods: Pods) ->
     building.cancel()
     status = await stack.until_ended(events.name(body), seconds=5)
     assert (status["reason"], status["message"]) == ("CloseRequested", "the caller who started it went away")
+
+
+async def test_a_call_that_has_another_session_started_beside_it(stack: Stack, pods: Pods) -> None:
+    started = await stack.api.start("first", runtime="chain", parameters={"then": "second", "finish_seconds": 1})
+    body = await stack.recorder.until(lambda: (of_call(stack, "second") or [None])[0], 5, "the second session")
+    assert (await stack.until_ended(events.name(body)))["reason"] == "Finished"
+    assert (await stack.until_ended(started.session_id))["reason"] == "Finished"
+    pods_of = {
+        events.status(stack.recorder.session(name) or {})["podName"] for name in (started.session_id, events.name(body))
+    }
+    assert len(pods_of) == 1
 
 
 async def test_what_the_agent_file_raises_comes_back(stack: Stack, pods: Pods) -> None:
