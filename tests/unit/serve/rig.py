@@ -1,4 +1,4 @@
-"""An agent file served in memory: the real application, backend and launcher, on virtual time; only agents are played."""
+"""An agent file served in memory: the real application, backend and launcher on virtual time; agents are played."""
 
 from __future__ import annotations
 
