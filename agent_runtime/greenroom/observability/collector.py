@@ -1,17 +1,25 @@
 """Where components report what they did: each has a collector, the agent's is the parent of all.
 
-A report changes the component's own figures, then those of its parents. Errors are reports too; they are
-counted here and are in none of the published figures.
+A report changes the component's own figures, then those of its parents. Errors are reports too: no
+session's figures hold them, but a process counts them all, for Prometheus.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prometheus_client import Counter as PrometheusCounter
+
 from greenroom.observability.metrics import AgentMetrics, Average, Counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+PART_ERRORS = PrometheusCounter(
+    "greenroom_agent_errors", "Errors of agents' parts: llm, stt, tts, vlm, realtime.", ("part",), registry=None
+)
+"""Of this process, to be registered by whoever serves its figures. A session in a process of its own is not counted."""
 
 
 class MetricsCollector:
@@ -139,6 +147,7 @@ class MetricsCollector:
         self._count_error("realtime")
 
     def _count_error(self, part: str) -> None:
+        PART_ERRORS.labels(part).inc()
         for collector in self._chain():
             collector._errors[part].inc()
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from greenroom.observability.collector import PART_ERRORS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +37,7 @@ class RuntimeFigures:
             "greenroom_runtime_feed_silence_seconds", "Since the API server last said anything", registry=self.registry
         )
         self._ready = Gauge("greenroom_runtime_ready", "1 while the pod takes sessions", registry=self.registry)
+        self.registry.register(PART_ERRORS)
 
     def watch(
         self,

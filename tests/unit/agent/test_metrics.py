@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from greenroom.observability import AgentMetrics, Average, Counter, MetricsCollector
+from greenroom.observability.collector import PART_ERRORS
+from greenroom.runtime.figures import RuntimeFigures
 
 NAMES = [
     "stt_latency_ms__avg",
@@ -126,3 +129,18 @@ def test_errors_are_counted_and_are_in_no_figure() -> None:
     part.on_llm_error()
     assert agent.errors == {"llm": 2, "stt": 1, "tts": 0, "vlm": 0, "realtime": 0}
     assert agent.metrics.to_dict() == AgentMetrics().to_dict()
+
+
+def test_errors_of_all_sessions_are_told_to_prometheus_once_each() -> None:
+    registry = CollectorRegistry()
+    registry.register(PART_ERRORS)
+
+    def told() -> float:
+        return registry.get_sample_value("greenroom_agent_errors_total", {"part": "tts"}) or 0.0
+
+    before = told()
+    for _ in range(2):
+        MetricsCollector(MetricsCollector()).on_tts_error()
+    assert told() - before == 2
+    for text in (RuntimeFigures().text(), RuntimeFigures().text()):
+        assert b'greenroom_agent_errors_total{part="tts"}' in text

@@ -223,3 +223,42 @@ async def test_a_place_is_given_back_when_the_agent_has_left_and_not_before():
         assert info.phase is Phase.CLOSING
         await asyncio.sleep(2)
         await launcher.start_session("one")
+
+
+@story
+async def test_a_call_that_fails_after_its_start_is_listed_with_its_reason():
+    async def loses_its_provider(agent: ForeignAgent) -> None:
+        agent.join()
+        await asyncio.sleep(1)
+        raise ConnectionError("the provider hung up")
+
+    file = AgentFile(VirtualClock(), call=loses_its_provider)
+    async with launcher_of(file) as launcher:
+        session = await launcher.start_session("one")
+        await asyncio.sleep(2)
+        [failed] = await launcher.list_sessions("one")
+        assert (failed.session_id, failed.phase, failed.reason, failed.message) == (
+            session.id,
+            Phase.FAILED,
+            EndReason.AGENT_ERROR,
+            "ConnectionError: the provider hung up",
+        )
+        assert session.agent.closes == 1
+
+
+@story
+async def test_a_thousand_sessions_in_one_launcher():
+    file = AgentFile(VirtualClock())
+    async with launcher_of(file, maintenance_interval=5.0) as launcher:
+        sessions = await asyncio.gather(*(launcher.start_session(f"call-{n % 100}") for n in range(1_000)))
+        tasks = len(asyncio.all_tasks())
+        assert tasks < 1_010, "a session that waits in its call is one task"
+        await asyncio.sleep(60)
+        assert len(launcher.sessions) == 1_000
+        assert len(await launcher.list_sessions("call-7")) == 10
+        for session in sessions:
+            session.agent.alone()
+        await asyncio.sleep(60.1)
+        assert launcher.sessions == ()
+        assert {session.agent.closes for session in sessions} == {1}
+    assert asyncio.all_tasks() == {asyncio.current_task()}
