@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import assert_never
+
+from greenroom.isolation.vigil import Verdict
 
 OUT_OF_MEMORY_STATUS = 86
 """What a session process exits with when it cannot even say that it went over its memory limit."""
@@ -13,6 +16,21 @@ _BYTES_PER_MIB = 2**20
 
 def over_memory_limit(limit_bytes: int) -> str:
     return f"the session's process exceeded its memory limit of {limit_bytes / _BYTES_PER_MIB:g} MiB"
+
+
+def of_verdict(verdict: Verdict, blocked_loop_seconds: float) -> str:
+    """Of a process that the launcher killed."""
+    match verdict:
+        case Verdict.BLOCKED:
+            return f"its event loop was blocked for {blocked_loop_seconds:g} s"
+        case Verdict.LEAVES_TOO_SLOWLY:
+            return "its process did not leave in time and was killed"
+        case Verdict.STARTS_TOO_SLOWLY:
+            return "its process did not end its start in time and was killed"
+        case Verdict.DOES_NOT_EXIT:
+            return "its process cut its connection and was killed"
+        case _:
+            assert_never(verdict)
 
 
 def of_status(status: int | None, memory_limit_bytes: int | None) -> str:

@@ -22,6 +22,7 @@ from greenroom.latch import Latch
 from greenroom.notices import Built, Ended, Joined, LeavingSlowly
 from greenroom.redaction import bounded, described, traced
 from greenroom_core.model.reasons import EndReason
+from greenroom_core.session_context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +73,8 @@ class ProcessLife:
 
     def begin(self) -> None:
         """Without waiting: notices tell the rest, and Ended comes in any case."""
-        self._living = asyncio.create_task(self._live(), name=f"life-{self.assignment.session_id}")
+        name, here = self.assignment.session_id, context_of(self.assignment.session_id, self.assignment.call_id)
+        self._living = asyncio.get_running_loop().create_task(self._live(), name=f"life-{name}", context=here)
         self._living.add_done_callback(_reported_failure)
 
     async def run(self) -> Ended:
@@ -147,7 +149,11 @@ class ProcessLife:
         return taking.result()
 
     async def _with(self, peer: SessionPeer, cargo: bytes) -> None:
-        reader, self._writer = await asyncio.open_unix_connection(sock=peer.socket)
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=peer.socket)
+        except BaseException:
+            peer.socket.close()  # which ends it
+            raise
         order = wire.Assign(cargo, self._stock.memory_limit_bytes, self._vigil.pause_seconds)
         self._writer.write(wire.framed(order))
         if self._asked.done():
@@ -254,12 +260,14 @@ class ProcessLife:
             self._end(EndReason.AGENT_ERROR, f"the runtime failed: {described(self.error)}")
             return
         what = self._what_ended_it(status)
-        reason, message = self._asked.result() if self._asked.done() else (EndReason.AGENT_ERROR, "")
-        if self._verdict is Verdict.STARTS_TOO_SLOWLY and not self._asked.done():
-            reason = EndReason.START_TIMEOUT
+        if self._verdict is Verdict.STARTS_TOO_SLOWLY:
+            self.leave(EndReason.START_TIMEOUT, self._limits.describe(EndReason.START_TIMEOUT))
+        if self._asked.done():
+            reason, message = self._asked.result()
+            self._end(reason, f"{message}; {what}".removeprefix("; "))
         else:
             self.error = SessionProcessLost(what)
-        self._end(reason, f"{message}; {what}".removeprefix("; "))
+            self._end(EndReason.AGENT_ERROR, what)
 
     def _what_ended_it(self, status: int | None) -> str:
         if self._verdict is not None:

@@ -8,24 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import pickle
 from collections import deque
 from contextlib import suppress
-from multiprocessing import spawn
 from typing import TYPE_CHECKING
 
-from greenroom.isolation import wire
+from greenroom.isolation.cargo import beginning
 from greenroom.isolation.failures import put_together
 from greenroom.isolation.life import ProcessLife
 from greenroom.isolation.link import SessionPeer, StockGone, StockLink
-from greenroom.isolation.loops import is_uvloop
 from greenroom.isolation.waiting import first_of
-from greenroom_core.logs import JsonFormatter
 from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from greenroom.isolation import wire
     from greenroom.isolation.source import RecipeSource
     from greenroom.notices import Assignment, Notice
     from greenroom_core.clock import Clock
@@ -208,7 +205,7 @@ class ProcessStock:
         """Sets the link; what the warm-up raised, if it did. Raises what makes the agent file unusable."""
         if self._lifeline is None:
             self._lifeline = os.pipe()
-        link = await StockLink.start(self._begin(warm_up), self._lifeline[0], self.clock)
+        link = await StockLink.start(beginning(self._source, warm_up=warm_up), self._lifeline[0], self.clock)
         try:
             loaded = await link.loaded
             if not loaded.usable:
@@ -219,15 +216,6 @@ class ProcessStock:
             raise
         self._link = link
         return loaded.failure
-
-    def _begin(self, warm_up: bool) -> wire.Begin:
-        return wire.Begin(
-            preparation=_preparation(),
-            source=pickle.dumps(self._source),
-            warm_up=warm_up,
-            uvloop=is_uvloop(asyncio.get_running_loop()),
-            logging=_logging(),
-        )
 
     async def _let_go(self, seconds: float) -> None:
         link, self._link = self._link, None
@@ -249,20 +237,3 @@ class ProcessStock:
             for end in self._lifeline:
                 os.close(end)
             self._lifeline = None
-
-
-def _preparation() -> bytes:
-    """What a process needs to import the agent file as this one did."""
-    data = spawn.get_preparation_data("greenroom-stock")
-    data["authkey"] = bytes(data["authkey"])  # its own type refuses to be pickled
-    return pickle.dumps(data)
-
-
-def _logging() -> wire.Logging | None:
-    """As it is set up here; None if it is not."""
-    own, root = logging.getLogger("greenroom"), logging.getLogger()
-    handlers = [*own.handlers, *root.handlers]
-    if not handlers:
-        return None
-    json = any(isinstance(handler.formatter, JsonFormatter) for handler in handlers)
-    return wire.Logging(logging.getLevelName(own.getEffectiveLevel()), "json" if json else "text")

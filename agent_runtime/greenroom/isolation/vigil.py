@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-# What a life takes besides its time limits: agent.close() gets five seconds at least, giving up a build up to ten.
+# Who still reports ends its start, or its leaving, itself and says so. What that takes besides its time limits:
+# agent.close() gets five seconds at least, giving up a build up to ten.
 _LEAVING_GRACE_SECONDS = 6.0
 _START_GRACE_SECONDS = 17.0
 _EXIT_SECONDS = 5.0
@@ -36,7 +37,7 @@ class Vigil:
     _exit_left: float = math.inf
 
     def __post_init__(self) -> None:
-        self._start_left = self.start_timeout_seconds + _START_GRACE_SECONDS
+        self._start_left = self.start_timeout_seconds
 
     @property
     def pause_seconds(self) -> float:
@@ -70,7 +71,9 @@ class Vigil:
             return Verdict.LEAVES_TOO_SLOWLY
         if self.silent_seconds >= self.blocked_loop_seconds:
             return Verdict.BLOCKED
-        return Verdict.STARTS_TOO_SLOWLY if self._start_left <= 0 else None
+        if self._start_left <= (0 if self._unresponsive else -_START_GRACE_SECONDS):
+            return Verdict.STARTS_TOO_SLOWLY
+        return None
 
     @property
     def _unresponsive(self) -> bool:

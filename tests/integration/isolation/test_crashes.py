@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.isolation.stage import Session, is_running, until
+from tests.integration.isolation.stage import LIMITS, Session, is_running, until
 
 from greenroom.isolation import SessionProcessLost
 from greenroom.limits import TimeLimits
+from greenroom.notices import Assignment, Joined, Notice
 from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
@@ -80,12 +81,32 @@ async def test_who_waits_for_the_call_learns_how_the_process_ended(stock: Proces
         await session.life.task
 
 
+async def test_a_host_that_fails_is_told_and_costs_its_session_alone(stock: ProcessStock) -> None:
+    heard: list[Notice] = []
+
+    def hear(notice: Notice) -> None:
+        if isinstance(notice, Joined):
+            raise RuntimeError("no ink")
+        heard.append(notice)
+
+    life = stock.life(Assignment("s2", "one", "default", {}, LIMITS), hear)
+    life.begin()
+    await until(lambda: life.ending)
+    assert heard[-1] is life.ending
+    assert life.ending is not None
+    assert life.ending.message == "the runtime failed: RuntimeError: no ink"
+    assert (await Session(stock, do="finish").ended()).reason is EndReason.FINISHED
+
+
 async def test_what_would_not_leave_is_killed_and_keeps_its_reason(stock: ProcessStock, journal: Path) -> None:
     session = await Session(stock, do="spin on leaving", journal=str(journal)).joined()
     ending = await session.leave()
     assert ending.reason is EndReason.CLOSE_REQUESTED
     assert ending.message in ("its process did not leave in time and was killed", BLOCKED)
     assert not is_running(process_of(journal))
+    assert session.life.task is not None
+    with pytest.raises(asyncio.CancelledError):
+        await session.life.task
 
 
 async def test_a_join_call_that_ignores_its_cancellation_goes_with_its_process(
@@ -109,6 +130,16 @@ async def test_a_start_that_hangs_ends_at_its_timeout(stock: ProcessStock) -> No
     assert ending.reason is EndReason.START_TIMEOUT
     assert ending.message == "create_agent and warm-up took over 0.3 s"
     assert isinstance(session.life.start_error, TimeoutError)
+
+
+async def test_a_start_that_blocks_its_loop_ends_at_its_timeout_too(make_stock: MakeStock) -> None:
+    async with make_stock(blocked_loop_seconds=60) as stock:
+        limits = TimeLimits(start_timeout_seconds=3.0, leave_timeout_seconds=0.5)
+        session = Session(stock, limits=limits, build="sleep")
+        ending = await session.ended()
+        assert ending.reason is EndReason.START_TIMEOUT
+        assert ending.message.startswith("create_agent and warm-up took over 3 s; its process did not")
+        assert isinstance(session.life.start_error, TimeoutError)
 
 
 async def test_a_stopped_process_is_taken_for_a_blocked_one(stock: ProcessStock, journal: Path) -> None:

@@ -43,6 +43,10 @@ def test_a_start_that_hangs_gets_its_timeout_and_the_time_to_say_so_itself() -> 
     assert first_verdict(vigil(start=60), hears=True) == (77, Verdict.STARTS_TOO_SLOWLY)
 
 
+def test_a_start_that_says_nothing_gets_its_timeout_alone() -> None:
+    assert first_verdict(vigil(blocked=300, start=60), hears=False) == (60, Verdict.STARTS_TOO_SLOWLY)
+
+
 def test_who_is_to_leave_and_says_nothing_is_killed_on_time() -> None:
     watched = vigil()
     watched.built()
