@@ -24,7 +24,7 @@ from greenroom.isolation.executors import end_threads
 from greenroom.isolation.failures import taken_apart
 from greenroom.isolation.loops import new_loop
 from greenroom.recipe import Recipe
-from greenroom.redaction import redacted, traced
+from greenroom.redaction import traced
 from greenroom_core import logs
 
 logger = logging.getLogger("greenroom.isolation.stock")
@@ -115,7 +115,7 @@ class Stock:
         finally:
             del this._inheriting  # type: ignore[attr-defined]
         if begin.logging is not None:
-            logs.set_up(begin.logging.level, begin.logging.style, clean=redacted)
+            logs.set_up(begin.logging.level, begin.logging.style)
         self._uvloop = begin.uvloop
         recipe: Recipe = source.recipe()
         return recipe
