@@ -33,7 +33,6 @@ logger = logging.getLogger("greenroom.runtime.life")
 
 LEAVING_IS_SLOW_AFTER_SECONDS = 1.0
 _CLOSE_AT_LEAST_SECONDS = 5.0
-_CLOSED_CHECK_SECONDS = 0.05
 # A start timeout and this together stay below the time after which an unstarted session is given to another pod.
 _GIVE_UP_BUILD_AFTER_SECONDS = 10.0
 
@@ -322,7 +321,7 @@ class SessionLife:
         return EndReason.AGENT_ERROR, described(error)
 
     async def _close(self, agent: HostedAgent, seconds: float) -> None:
-        closing = asyncio.create_task(self._closed(agent), name=f"close-{self.assignment.session_id}")
+        closing = asyncio.create_task(hosted.close(agent), name=f"close-{self.assignment.session_id}")
         await self._wait_until(self._clock.boot() + seconds, closing)
         if not closing.done():
             closing.cancel()
@@ -330,12 +329,6 @@ class SessionLife:
             logger.error("session %s: agent.close() did not end in %g s", self.assignment.session_id, seconds)
         elif not closing.cancelled() and (error := closing.exception()) is not None:
             self._log_error("agent.close()", error)
-
-    async def _closed(self, agent: HostedAgent) -> None:
-        await hosted.close(agent)
-        # Some agents answer at once while an earlier close of theirs is still under way.
-        while getattr(agent, "closed", True) is False:
-            await self._clock.sleep(_CLOSED_CHECK_SECONDS)
 
     def _linger(self, task: asyncio.Task[Any]) -> None:
         self.lingering = [*self.lingering, task]
