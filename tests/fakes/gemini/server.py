@@ -86,7 +86,7 @@ def own_answer(body: dict[str, Any]) -> list[Block]:
     question = " ".join(part.get("text", "") for part in parts)
     for tool in (tool for tools in body.get("tools", []) for tool in tools["functionDeclarations"]):
         if tool["name"].rsplit("_", 1)[-1] in question.lower():
-            names = tool.get("parametersJsonSchema", {}).get("properties", {})
+            names = tool.get("parameters_json_schema", {}).get("required", [])
             subject = re.search(r"\b(?:in|for) (?:the )?([\w ]+?)[?.!]*$", question)
             return called(tool["name"], {name: subject[1].title() for name in names if subject})
     return said(*_words(f"You said: {question}"))

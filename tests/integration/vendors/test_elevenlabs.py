@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -59,7 +60,7 @@ async def test_other_rates_are_converted(elevenlabs: FakeElevenLabs, rate: int) 
     assert seconds_of(pcm) == pytest.approx(5 * SECONDS_PER_WORD, abs=0.005)
     assert peak(pcm) == pytest.approx(8000, rel=0.1)
     signs = [pcm[n + 1] < 128 for n in range(0, len(pcm), 2)]
-    crossings = sum(a != b for a, b in zip(signs, signs[1:], strict=False))
+    crossings = sum(a != b for a, b in pairwise(signs))
     assert crossings == pytest.approx(2 * 440 * 5 * SECONDS_PER_WORD, abs=4)
 
 
@@ -82,7 +83,7 @@ async def test_it_is_not_tried_for_ever(elevenlabs: FakeElevenLabs) -> None:
 async def test_a_sentence_cut_in_the_middle_is_an_error_and_is_not_said_twice(elevenlabs: FakeElevenLabs) -> None:
     elevenlabs.faults.append(Fault(cut=True, after=3))
     voice, heard = tts(elevenlabs), b""
-    with pytest.raises(VendorError, match="ElevenLabs cannot be reached or hung up") as caught:
+    with pytest.raises(VendorError, match="ElevenLabs cannot be reached or hung up") as caught:  # noqa: PT012
         async for pcm in voice.synthesize(SENTENCE):
             heard += pcm
     await voice.close()
@@ -110,7 +111,7 @@ async def test_rubbish_is_not_played(elevenlabs: FakeElevenLabs) -> None:
 
 
 async def test_a_wrong_key_is_said_so_once_and_not_shown(elevenlabs: FakeElevenLabs) -> None:
-    with pytest.raises(VendorError, match="refused the API key .HTTP 401.*check ELEVENLABS_API_KEY") as caught:
+    with pytest.raises(VendorError, match=r"refused the API key \(HTTP 401\).*check ELEVENLABS_API_KEY") as caught:
         await spoken(tts(elevenlabs, api_key="another-key-987"))
     assert elevenlabs.refused == 1
     assert "another-key-987" not in repr(caught.value.__dict__) + str(caught.value)

@@ -53,7 +53,7 @@ async def test_words_come_as_they_are_made_and_tokens_are_counted(gemini: FakeGe
     assert asked["contents"] == [{"role": "user", "parts": [{"text": "Hello there"}]}]
     assert asked["generationConfig"]["temperature"] == 0.2
     assert asked["generationConfig"]["maxOutputTokens"] == 100
-    assert asked["generationConfig"]["thinkingConfig"] == {"thinkingBudget": 0}
+    assert asked["generationConfig"]["thinkingConfig"] == {"thinking_budget": 0}
     assert "gemini-2.5-flash-lite:streamGenerateContent" in gemini.requests[0]
 
 
@@ -71,8 +71,8 @@ async def test_a_function_is_declared_asked_for_and_answered(gemini: FakeGemini)
     assert isinstance(usage, Usage)
     (declared,) = gemini.asked[0]["tools"][0]["functionDeclarations"]
     assert declared["description"] == "Get the current weather for a location"
-    assert declared["parametersJsonSchema"]["required"] == ["location"]
-    assert declared["parametersJsonSchema"]["properties"]["days"]["type"] == "integer"
+    assert declared["parameters_json_schema"]["required"] == ["location"]
+    assert declared["parameters_json_schema"]["properties"]["days"]["type"] == "integer"
 
     asked = Message(Role.ASSISTANT, "", tool_calls=(call,))
     result = Message(Role.TOOL, "Sunny and 72°F.", tool_call_id=call.id)
@@ -145,7 +145,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_is_not_begun_again(
 ) -> None:
     gemini.faults.append(fault)
     model, pieces = llm(gemini, next_token_seconds=0.3), []
-    with pytest.raises(VendorError, match=message) as caught:
+    with pytest.raises(VendorError, match=message) as caught:  # noqa: PT012
         async for piece in model.respond(request(model)):
             pieces.append(piece)  # noqa: PERF401 - what came before the error counts
     await model.close()
@@ -179,7 +179,7 @@ async def test_a_slow_service_is_asked_again(gemini: FakeGemini) -> None:
 
 
 async def test_a_wrong_key_is_said_so_once_and_not_shown(gemini: FakeGemini) -> None:
-    with pytest.raises(VendorError, match="Gemini refused the API key .HTTP 401.*check GOOGLE_API_KEY") as caught:
+    with pytest.raises(VendorError, match=r"Gemini refused the API key \(HTTP 401\).*check GOOGLE_API_KEY") as caught:
         await answer(llm(gemini, api_key="another-key-987"))
     assert gemini.refused == 1
     assert "another-key-987" not in repr(caught.value.__dict__) + str(caught.value)

@@ -14,6 +14,7 @@ from greenroom.plugins.vendor import VendorError
 
 if TYPE_CHECKING:
     from greenroom.agent.turn_taking import Heard
+    from greenroom.plugins.deepgram.words import SentSound
 
 
 class ClassicTurns:
@@ -31,16 +32,19 @@ class ClassicTurns:
         """Whether the user is within a turn."""
         return self._open
 
-    def read(self, message: Any, sent_seconds: float) -> list[Heard]:
-        """What `message` means, after `sent_seconds` of sound. Raises :class:`VendorError` for an error in it."""
+    def read(self, message: Any, sent: SentSound, now: float) -> list[Heard]:
+        """What `message` means, which came `now` after the sound in `sent`.
+
+        Raises :class:`VendorError` for an error in it, :class:`ValueError` if it is no such message.
+        """
         match getattr(message, "type", None):
             case "Error":
                 text = getattr(message, "description", None) or getattr(message, "message", "")
                 raise VendorError(f"Deepgram gave up: {text}", retryable=True)
             case "Results":
-                return self._results(message, sent_seconds)
+                return self._results(message, sent, now)
             case "UtteranceEnd" if self._open:
-                return [self._end(sent_seconds)]
+                return [self._end(sent, now)]
         return []
 
     def cut(self) -> SpeechOver | None:
@@ -50,13 +54,13 @@ class ClassicTurns:
         text, self._open = self._text, False
         return SpeechOver(text)
 
-    def _results(self, message: Any, sent_seconds: float) -> list[Heard]:
+    def _results(self, message: Any, sent: SentSound, now: float) -> list[Heard]:
         best = _best(message)
         text = str(getattr(best, "transcript", None) or "").strip()
         self._heard_seconds = float(getattr(message, "start", 0) or 0) + float(getattr(message, "duration", 0) or 0)
         heard = self._say(text, list(getattr(best, "words", None) or ()), bool(getattr(message, "is_final", False)))
         if getattr(message, "speech_final", False) and self._open:
-            heard.append(self._end(sent_seconds))
+            heard.append(self._end(sent, now))
         return heard
 
     def _say(self, text: str, words: list[Any], certain: bool) -> list[Heard]:
@@ -73,8 +77,8 @@ class ClassicTurns:
         self._text = so_far
         return [*began, SpeechSoFar(so_far)]
 
-    def _end(self, sent_seconds: float) -> SpeechOver:
-        ended = over(self._text, self._words, self._heard_seconds, sent_seconds)
+    def _end(self, sent: SentSound, now: float) -> SpeechOver:
+        ended = over(self._text, self._words, self._heard_seconds, sent, now)
         self._open, self._certain, self._words, self._text = False, [], [], ""
         return ended
 

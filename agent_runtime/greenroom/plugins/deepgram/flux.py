@@ -13,6 +13,7 @@ from greenroom.plugins.vendor import VendorError
 
 if TYPE_CHECKING:
     from greenroom.agent.turn_taking import Heard
+    from greenroom.plugins.deepgram.words import SentSound
 
 
 class FluxTurns:
@@ -28,15 +29,22 @@ class FluxTurns:
         """Whether the user is within a turn."""
         return self._open
 
-    def read(self, message: Any, sent_seconds: float) -> list[Heard]:
-        """What `message` means, after `sent_seconds` of sound. Raises :class:`VendorError` for an error in it."""
+    def read(self, message: Any, sent: SentSound, now: float) -> list[Heard]:
+        """What `message` means, which came `now` after the sound in `sent`.
+
+        Raises :class:`VendorError` for an error in it, :class:`ValueError` if it is no such message.
+        """
         kind = getattr(message, "type", None)
         if kind == "Error":
             code, text = getattr(message, "code", ""), getattr(message, "description", "")
             raise VendorError(f"Deepgram gave up: {code}: {text}", retryable=True)
-        if kind != "TurnInfo" or self._stale(message):
+        if kind != "TurnInfo":
             return []
-        text = str(getattr(message, "transcript", None) or "")
+        index, text = getattr(message, "turn_index", None), getattr(message, "transcript", None)
+        if not isinstance(index, int) or not isinstance(text, str):
+            raise ValueError("a TurnInfo without turn_index or transcript")
+        if index <= self._over_index:
+            return []
         match getattr(message, "event", None):
             case "StartOfTurn":
                 return [*self._begin(), *self._say(text)]
@@ -48,7 +56,9 @@ class FluxTurns:
             case "TurnResumed":
                 return [SpeechWentOn(), *self._say(text)]
             case "EndOfTurn":
-                return [self._end(message, text, sent_seconds)]
+                self._open, self._over_index = False, index
+                heard_seconds = getattr(message, "audio_window_end", None)
+                return [over(text, getattr(message, "words", None) or (), heard_seconds, sent, now)]
         return []
 
     def cut(self) -> SpeechOver | None:
@@ -57,10 +67,6 @@ class FluxTurns:
             return None
         self._open = False
         return SpeechOver(self._text)
-
-    def _stale(self, message: Any) -> bool:
-        index = getattr(message, "turn_index", None)
-        return isinstance(index, int) and index <= self._over_index
 
     def _begin(self) -> list[Heard]:
         if self._open:
@@ -73,9 +79,3 @@ class FluxTurns:
             return []
         self._text = text
         return [SpeechSoFar(text)]
-
-    def _end(self, message: Any, text: str, sent_seconds: float) -> SpeechOver:
-        self._open = False
-        self._over_index = getattr(message, "turn_index", self._over_index)
-        heard_seconds = getattr(message, "audio_window_end", None)
-        return over(text, getattr(message, "words", None) or (), heard_seconds, sent_seconds)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.audio import seconds_of, silence
+from greenroom.plugins.deepgram.words import SentSound
 from greenroom.plugins.vendor import VendorError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ KEEPALIVE_SILENCE_SECONDS = 0.08
 
 
 class Line:
-    """An open connection. `sent_seconds` of sound went out on it."""
+    """An open connection, and the sound that went out on it."""
 
     def __init__(self, connecting: Any, socket: Any, flux: bool, clock: Clock) -> None:
         self._connecting = connecting
@@ -35,7 +36,7 @@ class Line:
         self._clock = clock
         self._closing: asyncio.Task[Any] | None = None
         self.opened_at = clock.boot()
-        self.sent_seconds = 0.0
+        self.sent = SentSound()
 
     @classmethod
     async def dial(cls, sdk: Any, options: Options, key: Key, clock: Clock) -> Line:
@@ -58,7 +59,7 @@ class Line:
                 await self._socket.send_media(pcm)
         except TimeoutError:
             raise VendorError(f"{VENDOR} takes no more sound", retryable=True) from None
-        self.sent_seconds += seconds_of(pcm)
+        self.sent.add(seconds_of(pcm), self._clock.boot())
 
     async def keep_alive(self) -> None:
         """Say that somebody is there: v1 has a word for it, v2 wants to hear something."""

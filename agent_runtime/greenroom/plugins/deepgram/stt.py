@@ -154,7 +154,7 @@ class STT(TurnTakingSTT, Warmable[None]):
     async def _hear_on(self, line: Line, sound: Sound, heard: Callable[[Heard], None]) -> None:
         """Use one connection up. Always raises."""
         turns = FluxTurns() if self._options.flux else ClassicTurns()
-        carried = _Carried(line, turns, heard, self._account[0])
+        carried = _Carried(line, turns, heard, self._account[0], self._clock)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(carried.send(sound), name="deepgram-send")
@@ -174,7 +174,8 @@ class STT(TurnTakingSTT, Warmable[None]):
 class _Carried:
     """One connection at work: sound out, messages in."""
 
-    def __init__(self, line: Line, turns: Turns, heard: Callable[[Heard], None], key: Key) -> None:
+    def __init__(self, line: Line, turns: Turns, heard: Callable[[Heard], None], key: Key, clock: Clock) -> None:
+        self._clock = clock
         self._line = line
         self._turns = turns
         self._heard = heard
@@ -185,7 +186,7 @@ class _Carried:
         while True:
             pcm = await sound.chunk(KEEPALIVE_SECONDS)
             await self._translated(self._line.send(pcm) if pcm else self._line.keep_alive())
-            if self._turns.open and self._line.sent_seconds - self._told_at_seconds > STALLED_SECONDS:
+            if self._turns.open and self._line.sent.seconds - self._told_at_seconds > STALLED_SECONDS:
                 raise VendorError(f"{VENDOR} said nothing about {STALLED_SECONDS:g} s of speech", retryable=True)
 
     async def receive(self) -> None:
@@ -194,13 +195,13 @@ class _Carried:
 
     async def _receive(self) -> None:
         async for message in self._line.messages():
-            self._told_at_seconds = self._line.sent_seconds
+            self._told_at_seconds = self._line.sent.seconds
             for said in self._read(message):
                 self._heard(said)
 
     def _read(self, message: Any) -> list[Heard]:
         try:
-            return self._turns.read(message, self._line.sent_seconds)
+            return self._turns.read(message, self._line.sent, self._clock.boot())
         except (AttributeError, TypeError, ValueError) as error:  # the SDK takes messages of any shape
             what = f"{VENDOR} sent something that cannot be read: {type(error).__name__}: {error}"
             return [HearingTrouble(VendorError(what, retryable=True))]

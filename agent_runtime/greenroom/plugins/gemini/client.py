@@ -6,6 +6,7 @@ Turns the SDK's and the network's errors into :class:`VendorError`.
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,11 @@ WAY_OUT = "check GOOGLE_API_KEY (it goes before GEMINI_API_KEY) or api_key="
 CONNECT_SECONDS = 5.0
 KEPT_SECONDS = 60.0  # an idle connection waits so long for the next request
 READ_BUFFER_BYTES = 4 * 1024 * 1024  # a line of an answer may be long
+
+
+# The SDK holds an answer that is given up in a circle of references, so its connection would stay open until the next
+# garbage collection. Whoever asks puts a list here, finds the HTTP answers in it and closes them.
+HTTP_ANSWERS: ContextVar[list[aiohttp.ClientResponse] | None] = ContextVar("http_answers", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ async def _open(account: Account) -> Pool:
     http = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        trace_configs=[_tracing()],
         trust_env=True,
         read_bufsize=READ_BUFFER_BYTES,
     )
@@ -61,6 +68,17 @@ async def _open(account: Account) -> Pool:
         await http.close()
         raise
     return Pool(client, types, http)
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    async def note(_session: Any, _context: Any, ended: aiohttp.TraceRequestEndParams) -> None:
+        answers = HTTP_ANSWERS.get()
+        if answers is not None:
+            answers.append(ended.response)
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_end.append(note)
+    return tracing
 
 
 async def _connect_ahead(http: aiohttp.ClientSession, url: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from greenroom.agent import interfaces
 from greenroom.agent.conversation import ToolCall
 from greenroom.agent.interfaces import TextDelta, Usage
-from greenroom.plugins.gemini.client import CLIENTS, SDK, VENDOR, Account, Pool, translated
+from greenroom.plugins.gemini.client import CLIENTS, HTTP_ANSWERS, SDK, VENDOR, Account, Pool, translated
 from greenroom.plugins.gemini.contents import CallMemory, contents, declarations
 from greenroom.plugins.vendor import Backoff, VendorError, find_key, limited, load, repeated
 from greenroom.warmup import Warmable
@@ -21,6 +21,8 @@ from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from aiohttp import ClientResponse
 
     from greenroom.agent.interfaces import ModelRequest
     from greenroom_core.clock import Clock
@@ -113,14 +115,19 @@ class LLM(interfaces.LLM, Warmable[None]):
 
     async def _request(self, request: ModelRequest) -> AsyncGenerator[Any, None]:
         assert self._pool is not None
-        stream = await self._pool.sdk.aio.models.generate_content_stream(
-            model=self._model,
-            contents=contents(request.messages, self._memory),
-            config=self._pool.types.GenerateContentConfig.model_validate(self._config(request)),
-        )
-        async with aclosing(stream):
+        http_answers: list[ClientResponse] = []
+        HTTP_ANSWERS.set(http_answers)
+        try:
+            stream = await self._pool.sdk.aio.models.generate_content_stream(
+                model=self._model,
+                contents=contents(request.messages, self._memory),
+                config=self._pool.types.GenerateContentConfig.model_validate(self._config(request)),
+            )
             async for chunk in stream:
                 yield chunk
+        finally:
+            for http_answer in http_answers:
+                http_answer.close()  # does nothing to one that was read to its end
 
     def _config(self, request: ModelRequest) -> dict[str, Any]:
         return {
