@@ -56,6 +56,10 @@ class Program:
         await self._reading
 
     @property
+    def running(self) -> bool:
+        return self._process.returncode is None
+
+    @property
     def output(self) -> str:
         return "\n".join(self.lines)
 
