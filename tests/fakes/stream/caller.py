@@ -93,6 +93,15 @@ class Ear:
         pieces = (bytes(self.pcm[start : start + FRAME_BYTES]) for start in range(0, len(self.pcm), FRAME_BYTES))
         return sum(FRAME_SECONDS for piece in pieces if peak(piece) >= AUDIBLE_PEAK)
 
+    @property
+    def quiet_seconds(self) -> float:
+        """How long nothing could be heard, after the first sound; 0 before it."""
+        return time.monotonic() - self.last_sound_at if self.last_sound_at else 0.0
+
+    def sounds_after(self, position: int) -> bool:
+        """Whether anything after the first `position` bytes can be heard."""
+        return peak(bytes(self.pcm[position:])) >= AUDIBLE_PEAK
+
     async def until(self, condition: Callable[[Ear], bool]) -> None:
         """What was heard fulfils `condition`, which is asked again with each frame."""
         while not condition(self):

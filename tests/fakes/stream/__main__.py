@@ -1,0 +1,102 @@
+"""The fake as a program, and programs pointed at it.
+
+    python -m tests.fakes.stream serve --port 9400
+    STREAM_API_KEY=fake-key STREAM_API_SECRET=fake-secret-of-at-least-32-letters \\
+        STREAM_BASE_URL=http://127.0.0.1:9400 python -m tests.fakes.stream run agent.py run --call-id demo
+
+With `--say question.wav`, a caller comes into the call `--call`, says it, and leaves when it has been answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import runpy
+import signal
+import sys
+import wave
+from pathlib import Path
+
+from tests.fakes.stream.caller import SAMPLE_RATE
+from tests.fakes.stream.pointing import pointed_at
+from tests.fakes.stream.server import FakeStream
+from tests.fakes.stream.visit import visit
+
+
+def main(words: list[str]) -> None:
+    options = _options(words)
+    if options.command == "run":
+        _run(options.program, options.words)
+    else:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(options))
+
+
+def _options(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fakes.stream", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="a Python program whose Stream SDK is pointed at STREAM_BASE_URL")
+    run.add_argument("program")
+    run.add_argument("words", nargs=argparse.REMAINDER)
+    serve = commands.add_parser("serve", help="Stream, until interrupted or the caller has left")
+    serve.add_argument("--port", type=int, default=0)
+    serve.add_argument("--call", default="default:demo", help="the call of the caller, as type:id")
+    serve.add_argument("--say", type=Path, help="a wav file: 16 kHz, 16-bit, mono")
+    serve.add_argument("--record", type=Path, help="the wav file that gets the answer")
+    serve.add_argument("--delay-seconds", type=float, default=0.0, help="every answer over HTTP takes so long")
+    serve.add_argument("--refuse-requests", type=int, default=0, help="so many requests are answered with 503")
+    serve.add_argument("--cut-requests", type=int, default=0, help="so many requests get no answer")
+    serve.add_argument("--garble-requests", type=int, default=0, help="so many requests are answered with rubbish")
+    serve.add_argument("--refuse-joins", action="store_true", help="nobody gets into a call")
+    serve.add_argument("--mute-sfu", action="store_true", help="a join is never answered")
+    return parser.parse_args(words)
+
+
+def _run(program: str, words: list[str]) -> None:
+    sys.argv = [program, *words]
+    sys.path.insert(0, str(Path(program).parent))
+    with pointed_at(os.environ["STREAM_BASE_URL"].replace("http", "ws", 1)):
+        runpy.run_path(program, run_name="__main__")
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    async with FakeStream(port=options.port) as stream:
+        for fault in vars(stream.faults):
+            setattr(stream.faults, fault, getattr(options, fault, getattr(stream.faults, fault)))
+        print(f"STREAM_BASE_URL={stream.url}")
+        print(f"STREAM_API_KEY={stream.credentials.api_key}")
+        print(f"STREAM_API_SECRET={stream.credentials.api_secret}", flush=True)
+        if options.say is None:
+            await _interrupted()
+            return
+        heard = await visit(stream.room(options.call), _read(options.say))
+        if options.record is not None:
+            _write(options.record, heard)
+
+
+async def _interrupted() -> None:
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    await over.wait()
+
+
+def _read(path: Path) -> bytes:
+    with wave.open(str(path)) as file:
+        if (file.getframerate(), file.getsampwidth(), file.getnchannels()) != (SAMPLE_RATE, 2, 1):
+            sys.exit(f"{path} is not 16 kHz, 16-bit, mono")
+        return file.readframes(file.getnframes())
+
+
+def _write(path: Path, pcm: bytes) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setframerate(SAMPLE_RATE)
+        file.setsampwidth(2)
+        file.setnchannels(1)
+        file.writeframes(pcm)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
