@@ -14,12 +14,16 @@ _LONGEST_LINE_BYTES = 1_048_576
 
 
 class Lines:
-    """The lines of the file `descriptor`, a terminal, a pipe or a plain file, which stays open."""
+    """The lines of the file `descriptor`, a terminal, a pipe or a plain file, which stays open.
+
+    `typed`: it is a terminal, so a person ends it.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._rest = bytearray()
         self._over = False
+        self.typed = os.isatty(descriptor)
 
     async def read(self) -> AsyncGenerator[str, None]:
         """Each line without its end; returns at the end of the input. Empty lines are passed over."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.console")
 
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
+
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
@@ -87,14 +89,16 @@ async def _open_demo(session: AgentSession, invitation: Invitation) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Within the block SIGTERM ends the session as Ctrl-C does."""
+    """Within the block SIGTERM, and the end of the terminal, end the session as Ctrl-C does."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in _ENDS:
+        loop.add_signal_handler(number, task.cancel)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in _ENDS:
+            loop.remove_signal_handler(number)
 
 
 def _standard_input() -> Lines | None:

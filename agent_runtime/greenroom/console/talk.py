@@ -9,6 +9,9 @@ import asyncio
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
+from greenroom import hosted
 from greenroom.agent import Agent, Participant
 from greenroom.console.transcript import Told, Transcript
 from greenroom.redaction import described
@@ -30,6 +33,8 @@ HELP = (
     "/quit     the end, as the end of the input and Ctrl-C are",
 )
 
+NO_EAR = "this agent cannot be typed to: it has neither user_said nor simple_response, or runs in a process of its own"
+
 
 class Talk:
     """One conversation. `lines` is None where nothing can be typed."""
@@ -38,6 +43,7 @@ class Talk:
         self._agent = agent
         self._screen = screen
         self._lines = lines
+        self._tell_agent = _ear(agent)
         self._transcript = Transcript(screen.show, echoes=screen.interactive)
 
     @contextmanager
@@ -57,16 +63,11 @@ class Talk:
 
     async def run(self) -> None:
         """Returns when the person wants the end; where there is nobody to want it, never."""
-        tell = _ear(self._agent)
-        if tell is None:
-            self._screen.show("this agent takes no typed text (it has neither user_said nor simple_response)")
-            await asyncio.Event().wait()
-            return
         await self._joined()
         self._greet()
-        if self._lines is not None:
+        if self._lines is not None and (self._tell_agent is not None or self._lines.typed):
             try:
-                if await self._until_end(self._lines, tell):
+                if await self._until_end(self._lines):
                     return
             finally:
                 self._screen.farewell()
@@ -85,13 +86,15 @@ class Talk:
         sound_line = getattr(getattr(self._agent, "edge", None), "sound_line", None)
         if sound_line is not None:
             self._screen.show(str(sound_line))
-        if not isinstance(self._agent, Agent):
+        if self._tell_agent is None:
+            self._screen.show(NO_EAR)
+        elif not isinstance(self._agent, Agent):
             self._screen.show("this agent can be typed to; what it answers only its own edge and log show")
         if self._screen.interactive:
-            self._screen.show("type to the agent; /help lists the commands")
+            self._screen.show("type to the agent; /help lists the commands" if self._tell_agent else "/help, /quit")
             self._screen.prompt()
 
-    async def _until_end(self, lines: Lines, tell: Tell) -> bool:
+    async def _until_end(self, lines: Lines) -> bool:
         """Whether the end of the input is somebody's wish: where nobody sits and nothing came at all, it is not."""
         came = False
         async with asyncio.TaskGroup() as group, aclosing(lines.read()) as reading:
@@ -103,16 +106,18 @@ class Talk:
                     break
                 if line.startswith("/"):
                     self._obey(line)
+                elif self._tell_agent is None:
+                    self._screen.show(NO_EAR)
                 elif self._screen.interactive:  # who types on interrupts; who pipes gets every answer whole
-                    task = group.create_task(self._tell(tell, line, interrupt=True), name="console-line")
+                    task = group.create_task(self._tell(self._tell_agent, line, interrupt=True), name="console-line")
                     telling.add(task)
                     task.add_done_callback(telling.discard)
                 else:
-                    await self._tell(tell, line, interrupt=False)
+                    await self._tell(self._tell_agent, line, interrupt=False)
                 self._screen.prompt()
             for task in telling:
                 task.cancel()
-        return came or self._screen.interactive
+        return came or lines.typed
 
     async def _tell(self, tell: Tell, line: str, *, interrupt: bool) -> None:
         self._transcript.expect(line)
@@ -131,10 +136,11 @@ class Talk:
             self._screen.show(f"{command}: no such command, /help lists them")
 
     def _show_metrics(self) -> None:
-        figures = {name: value for name, value in self._agent.metrics.to_dict().items() if value}
-        for name, value in figures.items():
+        figures = hosted.figures(self._agent, self._agent.id)
+        known = {} if figures is None else {name: value for name, value in asdict(figures).items() if value}
+        for name, value in known.items():
             self._screen.show(f"  {name} {value:g}")
-        if not figures:
+        if not known:
             self._screen.show("  no figures yet")
 
 

@@ -68,12 +68,12 @@ def test_the_next_line_cuts_an_answer_off() -> None:
         ends(terminal, 0)
 
 
-@pytest.mark.parametrize("end", ["ctrl-c", "ctrl-d", "sigterm"])
+@pytest.mark.parametrize("end", ["ctrl-c", "ctrl-d", "sigterm", "sighup"])
 def test_it_ends_cleanly_however_it_is_ended(end: str) -> None:
     with Terminal([AGENT, "run", "--no-splash"]) as terminal:
         terminal.until(r"you: ")
-        if end == "sigterm":
-            terminal.kill(signal.SIGTERM)
+        if end.startswith("sig"):
+            terminal.kill(signal.Signals[end.upper()])
         else:
             terminal.press(CTRL_C if end == "ctrl-c" else CTRL_D)
         terminal.until(r"agent has left\n")
@@ -132,7 +132,12 @@ def test_an_agent_that_takes_no_text_is_waited_for(tmp_path: Path) -> None:
     video.touch()
     with Terminal([AGENT, "run", "--video-track-override", str(video)], mode("mute")) as terminal:
         terminal.until(rf"video {re.escape(str(video))}\n")
-        terminal.until(r"this agent takes no typed text")
+        terminal.until(r"this agent cannot be typed to")
+        terminal.until(r"/help, /quit\nyou: ")
+        terminal.type("hello")
+        terminal.until(r"this agent cannot be typed to")
+        terminal.type("/metrics")
+        terminal.until(r"no figures yet")
         terminal.press(CTRL_C)
         terminal.until(r"foreign agent closed\n")
         ends(terminal, 0)
