@@ -168,10 +168,10 @@ class PodHost:
         return (await self._running().place(wanted)).info
 
     async def close_session(self, session_id: str, wait: bool) -> bool:
-        pod = self._running()
-        attempt = pod.attempt(session_id)
-        if attempt is None:
-            return pod.withdraw(session_id)
+        pod = self._pod
+        attempt = pod.attempt(session_id) if pod is not None else None
+        if pod is None or attempt is None:
+            return pod is not None and pod.withdraw(session_id)
         attempt.leave(EndReason.CLOSE_REQUESTED)
         if wait:
             await pod.gone(attempt)

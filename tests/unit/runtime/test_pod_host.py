@@ -95,7 +95,6 @@ async def test_nothing_can_be_asked_before_it_has_been_started():
     for asked in (
         launcher.start_session("c1"),
         launcher.begin_session("c1"),
-        launcher.close_session("s1"),
         launcher.request_close_session("c1", "s1"),
         launcher.get_session_info("c1", "s1"),
         launcher.list_sessions(),
@@ -103,6 +102,7 @@ async def test_nothing_can_be_asked_before_it_has_been_started():
         with pytest.raises(RuntimeError, match="start the launcher first"):
             await asked
     assert (launcher.sessions, launcher.full, launcher.draining, launcher.get_session("s1")) == ((), False, False, None)
+    assert not await launcher.close_session("s1")
     await launcher.stop()
     assert await launcher.drain()
 
