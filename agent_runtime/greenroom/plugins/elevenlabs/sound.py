@@ -47,22 +47,25 @@ class Resampler:
         import numpy as np
 
         self._np = np
-        self._step = rate / SAMPLE_RATE  # input samples per output sample
-        self._reach = ceil(CROSSINGS * max(1.0, self._step))
+        self._rate = rate
+        self._reach = ceil(CROSSINGS * max(1.0, rate / SAMPLE_RATE))
         self._taps: Any = np.arange(1 - self._reach, self._reach + 1)
         self._input: Any = np.zeros(self._reach, dtype=np.float32)  # what was before the sound
-        self._at = float(self._reach)  # where in `_input` the next output sample lies
+        self._forgotten = -self._reach  # the place of `_input` in the sound
+        self._made = 0  # samples; whole numbers throughout, so that nothing adds up over a long sentence
 
     def take(self, pcm: bytes) -> bytes:
         np = self._np
         self._input = np.concatenate((self._input, np.frombuffer(pcm, dtype="<i2").astype(np.float32)))
-        count = max(0, ceil((len(self._input) - self._reach - self._at) / self._step))
-        if count == 0:
+        within_reach = self._forgotten + len(self._input) - self._reach
+        until = -(-within_reach * SAMPLE_RATE // self._rate)
+        if until <= self._made:
             return b""
-        places = self._at + self._step * np.arange(count)
-        whole = np.floor(places).astype(np.int64)
-        sound = (self._input[whole[:, None] + self._taps] * self._weights(places - whole)).sum(axis=1)
-        self._forget(self._at + self._step * count)
+        places, rests = np.divmod(np.arange(self._made, until) * self._rate, SAMPLE_RATE)
+        nearby = self._input[(places - self._forgotten)[:, None] + self._taps]
+        sound = (nearby * self._weights(rests / SAMPLE_RATE)).sum(axis=1)
+        self._made = until
+        self._forget(until * self._rate // SAMPLE_RATE - self._reach)
         return bytes(np.clip(np.rint(sound), -32768, 32767).astype("<i2").tobytes())
 
     def rest(self) -> bytes:
@@ -73,10 +76,10 @@ class Resampler:
         np = self._np
         distance = self._taps - fractions[:, None]
         window = np.cos(np.pi * distance / (2 * self._reach)) ** 2
-        weights = np.sinc(distance * min(1.0, 1 / self._step)) * window
+        weights = np.sinc(distance * min(1.0, SAMPLE_RATE / self._rate)) * window
         return weights / weights.sum(axis=1, keepdims=True)
 
-    def _forget(self, place: float) -> None:
-        done = int(place) - self._reach
+    def _forget(self, place: int) -> None:
+        done = max(0, place - self._forgotten)
         self._input = self._input[done:]
-        self._at = place - done
+        self._forgotten += done
