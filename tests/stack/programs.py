@@ -125,6 +125,11 @@ class Launchpad:
         words = ["api", "--namespace", self._namespace, "--host", LOOPBACK]
         return await self._program(f"api-{number}", API_ACCOUNT, [*words, *flags])
 
+    async def agent_api(self, number: int, file: Path, *words: str) -> Program:
+        """The same API, served by an agent file; `words` are what follows the file's name."""
+        program = [str(file), *words, "--namespace", self._namespace, "--host", LOOPBACK]
+        return await self._program(f"agent-api-{number}", API_ACCOUNT, program, module=False)
+
     async def account(self, name: str, account: str) -> dict[str, str]:
         """The environment of a process that has this service account's credentials, as a pod would get them."""
         folder = self._directory / f"{name}-account"
@@ -138,13 +143,14 @@ class Launchpad:
             "GREENROOM_SERVICEACCOUNT_DIR": str(folder),
         }
 
-    async def _program(self, name: str, account: str, words: Sequence[str]) -> Program:
+    async def _program(self, name: str, account: str, words: Sequence[str], *, module: bool = True) -> Program:
         (port,) = free_ports(1)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self._directory),
             **await self.account(name, account),
         }
-        command = [sys.executable, "-m", "greenroom_core.cli", *words, "--port", str(port)]
+        python = [sys.executable, "-m", "greenroom_core.cli"] if module else [sys.executable]
+        command = [*python, *words, "--port", str(port)]
         log_file = self._directory / "logs" / f"{name}.log"
         return Program(name, ChildProcess(Command(name, command, environment, log_file), SystemClock()), port)

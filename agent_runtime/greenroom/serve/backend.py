@@ -93,9 +93,10 @@ class LocalBackend:
             return Leaving()
         if (problem := misfit(request)) is not None:
             return RequestRefused(problem)
-        if request.idempotency_key is not None:
-            return await self._keyed.start(request)
-        return await self._started(request)
+        if request.idempotency_key is None:
+            return await self._started(request)
+        outcome = await self._keyed.start(request)
+        return await self._by_now(outcome.session) if isinstance(outcome, Accepted) else outcome
 
     async def get(self, call_id: str, session_id: str) -> SessionInfo | None:
         record = await self._record(call_id, session_id)
@@ -123,6 +124,11 @@ class LocalBackend:
         if record is None:
             return None
         return SessionFigures(_seen(record), record.metrics.to_dict(), _moment(record.metrics_updated_at))
+
+    async def _by_now(self, begun: SessionInfo) -> StartOutcome:
+        """A key may come back when the agent that nobody waited for runs."""
+        seen = await self.get(begun.call_id, begun.session_id)
+        return Started(seen) if seen is not None and seen.session_started_at is not None else Accepted(begun)
 
     async def _record(self, call_id: str, session_id: str) -> Record | None:
         try:

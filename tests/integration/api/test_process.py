@@ -27,7 +27,7 @@ from greenroom_core.model.phases import Phase
 from greenroom_core.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from greenroom_core.model.session import AgentSession
@@ -77,7 +77,12 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def a_bench(plane: ControlPlane, namespace: str, directory: Path) -> AsyncIterator[Bench]:
+async def a_bench(
+    plane: ControlPlane,
+    namespace: str,
+    directory: Path,
+    program: Callable[[Launchpad], Awaitable[Program]] = lambda pad: pad.api(1),
+) -> AsyncIterator[Bench]:
     tls = ssl.create_default_context(cafile=str(plane.ca_file))
     tls.load_cert_chain(plane.files.admin, plane.files.admin_key)
     async with HttpTransport(Credentials(plane.server_url, tls, lambda: None, namespace), user_agent="test") as wire:
@@ -92,7 +97,7 @@ async def a_bench(plane: ControlPlane, namespace: str, directory: Path) -> Async
         await install_accounts(plane, namespace)
         feed = Feed(kube, SESSIONS, Selection(namespace), lambda _: None)
         feeding = asyncio.create_task(feed.run())
-        api = await Launchpad(plane, namespace, directory).api(1)
+        api = await program(Launchpad(plane, namespace, directory))
         try:
             api.process.start()
             await api.until_ready()

@@ -117,7 +117,9 @@ async def test_what_has_not_finished_by_the_drain_timeout_is_closed(tmp_path: Pa
         assert "finished room" not in server.noted()
 
 
-@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]])
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]]
+)
 async def test_ctrl_c_and_a_second_signal_close_at_once(tmp_path: Path, numbers: list[signal.Signals]) -> None:
     async with served(tmp_path) as server:
         await server.until_ready()

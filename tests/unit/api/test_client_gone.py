@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 class Client:
     """A raw ASGI client that can hang up."""
 
-    def __init__(self, api: Rig, call_id: str, key: str | None = None) -> None:
+    def __init__(self, api: Rig, call_id: str, key: str | None = None, prefer: str = "") -> None:
         self.sent: list[dict[str, Any]] = []
         self._gone = asyncio.Event()
         self._asked = False
         headers = [(b"idempotency-key", key.encode())] if key else []
+        headers += [(b"prefer", prefer.encode())] if prefer else []
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},

@@ -171,6 +171,19 @@ async def test_keys_are_forgotten_in_time_and_bounded(monkeypatch):
         assert (await post("/calls/room/sessions", headers=keyed("k11"))).json()["session_id"] != names[11]
 
 
+@story
+async def test_a_key_that_did_not_wait_is_told_what_is_known_when_it_comes_back():
+    file = slow(3)
+    async with serving(file) as server:
+        headers = {**NO_WAIT, **keyed("k")}
+        first = await server.http.post("/calls/room/sessions", headers=headers)
+        again = await server.http.post("/calls/room/sessions", headers=headers)
+        assert (first.status_code, again.status_code, again.json()) == (202, 202, first.json())
+        await file.clock.sleep(4)
+        late = await server.http.post("/calls/room/sessions", headers=headers)
+        assert (late.status_code, late.json()["session_id"]) == (201, first.json()["session_id"])
+
+
 @pytest.mark.parametrize("key", ["", "k" * 256])
 @story
 async def test_a_key_of_no_use_is_422(key):
