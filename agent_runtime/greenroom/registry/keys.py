@@ -41,8 +41,12 @@ def call_folder(top: str, call_id: str) -> str:
 
 def folders(key: str) -> tuple[str, ...]:
     """Every folder that holds `key`, widest first: `a/` and `a/b/` for `a/b/c`."""
-    ends = (place + 1 for place, letter in enumerate(key) if letter == "/")
-    return tuple(key[:end] for end in ends)
+    found = []
+    end = key.find("/") + 1
+    while end:
+        found.append(key[:end])
+        end = key.find("/", end) + 1
+    return tuple(found)
 
 
 def segment(text: str) -> str:

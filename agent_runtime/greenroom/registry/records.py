@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from greenroom.observability.metrics import AgentMetrics
 from greenroom.registry.info import SessionInfo
@@ -22,8 +24,7 @@ from greenroom_core.model.reasons import EndReason
 
 logger = logging.getLogger("greenroom.runtime.registry")
 
-
-_JSON = json.JSONEncoder(separators=(",", ":"))
+_JSON = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,11 @@ class Own:
         return cls(info, record_key(info.call_id, info.session_id), ended_key(info.call_id, info.session_id))
 
     def living(self, now: float, lifetimes: Lifetimes) -> list[Entry]:
-        entries = [Entry(self.record, encode(self.info), lifetimes.ttl)]
+        values = self.info.to_dict()
+        entries = [Entry(self.record, _encoded(values), lifetimes.ttl)]
         if lifetimes.kept > 0:
-            will = lost(self.info, now + lifetimes.ttl)
-            entries.append(Entry(self.note, encode(will), lifetimes.ttl + lifetimes.kept))
+            values |= _lost(self.info.node_id, now + lifetimes.ttl)
+            entries.append(Entry(self.note, _encoded(values), lifetimes.ttl + lifetimes.kept))
         return entries
 
     def lives(self, lifetimes: Lifetimes) -> list[tuple[str, float]]:
@@ -59,14 +61,25 @@ class Own:
         return both if lifetimes.kept > 0 else both[:1]
 
 
-def lost(info: SessionInfo, at: float) -> SessionInfo:
-    """How `info` stands if its node is never heard of again: known from `at` on."""
-    message = f"node {info.node_id} was lost: it no longer renews its sessions"
-    return replace(info, phase=Phase.FAILED, reason=EndReason.POD_LOST, message=message, ended_at=at)
+def _lost(node_id: str, at: float) -> dict[str, Any]:
+    """What differs in a session's values if its node is never heard of again: known from `at` on."""
+    return {
+        "phase": Phase.FAILED.value,
+        "reason": EndReason.POD_LOST.value,
+        "message": f"node {node_id} was lost: it no longer renews its sessions",
+        "ended_at": at,
+    }
 
 
 def encode(info: SessionInfo) -> bytes:
-    return _JSON.encode(info.to_dict()).encode()
+    return _encoded(info.to_dict())
+
+
+def _encoded(values: Mapping[str, Any]) -> bytes:
+    try:
+        return _JSON.encode(values)
+    except UnicodeEncodeError:  # a text with half a surrogate pair, which only an escape can carry
+        return json.dumps(values, separators=(",", ":")).encode()
 
 
 def decode(value: bytes | None) -> SessionInfo | None:
