@@ -19,8 +19,8 @@ from greenroom.agent.conversation import Conversation
 from greenroom.agent.events import AgentFinishEvent
 from greenroom.agent.interfaces import STT
 from greenroom.agent.subscriptions import Subscriptions
+from greenroom.agent.turn import Turn
 from greenroom.agent.turns import SilenceTurnDetection
-from greenroom.agent.voice import Turn
 from greenroom.observability import MetricsCollector
 from greenroom_core.clock import SystemClock
 

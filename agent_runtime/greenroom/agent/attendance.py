@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from greenroom.agent.interfaces import Call, Connection
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.subscriptions import Subscriptions
-    from greenroom.agent.voice import Turn
+    from greenroom.agent.turn import Turn
     from greenroom.observability import MetricsCollector
     from greenroom_core.clock import Clock
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from greenroom.agent.cancellation import outlast
@@ -24,6 +23,7 @@ from greenroom.agent.events import (
 )
 from greenroom.agent.sentences import SentenceSplitter
 from greenroom.agent.speaking import Speaking
+from greenroom.agent.turn import Preparation, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,34 +41,8 @@ logger = logging.getLogger("greenroom.agent")
 WAITING_TURNS = 16
 
 
-def _set() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event
-
-
-@dataclass(slots=True, eq=False)
-class Turn:
-    """Something the agent is to say: an answer to `text`, or `text` itself when `verbatim`.
-
-    `typed` by the user: its transcript is told when its turn comes, as that of speech is when it was recognised.
-    Without `wanted` the answer is only prepared: thought of and made into sound, not spoken, no function called.
-    """
-
-    text: str
-    verbatim: bool = False
-    typed: bool = False
-    speech_ended_at: float | None = None
-    wanted: asyncio.Event = field(default_factory=_set)
-    untold: list[str] = field(default_factory=list)
-    over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
 class Voice:
-    """The turns of one call, one answer at a time. Is the :class:`greenroom.agent.following.EagerListener`.
-
-    `withdrawn_answers` counts those that were prepared in vain.
-    """
+    """The turns of one call, one answer at a time. Is the :class:`greenroom.agent.following.EagerListener`."""
 
     def __init__(
         self,
@@ -95,8 +69,12 @@ class Voice:
         self._user_speaks = False
         self._held = ""
         self._taking: Turn | None = None
-        self._prepared: Turn | None = None
-        self.withdrawn_answers = 0
+        self._preparation = Preparation()
+
+    @property
+    def withdrawn_answers(self) -> int:
+        """Answers that were prepared at an eager end of turn, in vain."""
+        return self._preparation.withdrawn
 
     # --- what others ask of it ---
 
@@ -124,7 +102,7 @@ class Voice:
                     await self._end_answer(self._answering)
         finally:
             while not self._turns.empty():
-                _resolve(self._turns.get_nowait())
+                self._turns.get_nowait().resolve()
 
     # --- what the ears report ---
 
@@ -148,8 +126,7 @@ class Voice:
         self.partial(text)
         self._withdraw()
         if whole := self._whole(text):
-            self._prepared = Turn(whole, wanted=asyncio.Event())
-            self._answer_next(self._prepared)
+            self._answer_next(self._preparation.begin(whole))
 
     def went_on(self) -> None:
         self._withdraw()
@@ -177,26 +154,21 @@ class Voice:
 
     def _confirm(self, text: str, speech_ended_at: float) -> bool:
         """Whether the answer to `text` is being prepared; it may be spoken now."""
-        turn = self._prepared
-        if turn is None or turn.text != text or turn.over.done():
-            return False
-        self._prepared = None
-        turn.speech_ended_at = speech_ended_at
-        turn.wanted.set()
-        for sentence in turn.untold:
-            self._tell(sentence, turn)
-        return True
+        turn = self._preparation.confirm(text, speech_ended_at)
+        if turn is not None:
+            for sentence in turn.untold:
+                self._tell(sentence, turn)
+        return turn is not None
 
     def _withdraw(self) -> None:
-        turn, self._prepared = self._prepared, None
+        turn = self._preparation.withdraw()
         if turn is None:
             return
-        self.withdrawn_answers += 1
         logger.info("[%s] a prepared answer was withdrawn, %d so far", self._name, self.withdrawn_answers)
         if self._taking is turn:
             self.interrupt()
         else:
-            _resolve(turn)
+            turn.resolve()
 
     # --- one turn ---
 
@@ -241,7 +213,7 @@ class Voice:
                 self._said(speaking.speech, interrupted)
             else:
                 self._conversation.retract(question)
-            _resolve(turn)
+            turn.resolve()
 
     async def _words(self, turn: Turn, speaking: Speaking) -> None:
         splitter = SentenceSplitter()
@@ -284,11 +256,6 @@ class Voice:
     def _report(self, part: str, error: Exception) -> None:
         logger.warning("[%s] %s failed, the call goes on: %s: %s", self._name, part, type(error).__name__, error)
         self._emit(AgentErrorEvent(part, error))
-
-
-def _resolve(turn: Turn) -> None:
-    if not turn.over.done():
-        turn.over.set_result(None)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -16,6 +16,7 @@ DEFAULT_URL = "https://api.elevenlabs.io"
 WAY_OUT = "check ELEVENLABS_API_KEY or api_key="
 CONNECT_SECONDS = 5.0
 KEPT_SECONDS = 60.0  # an idle connection waits so long for the next sentence
+AHEAD_SECONDS = 2.0  # joining a call does not wait longer for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ async def _open(account: Account) -> Pool:
 async def _connect_ahead(pool: Pool, account: Account, httpx: Any) -> None:
     """Have a connection open before the first sentence; whether it works is found out by that."""
     try:
-        await pool.http.head(account.base_url, timeout=CONNECT_SECONDS)
+        await pool.http.head(account.base_url, timeout=AHEAD_SECONDS)
     except httpx.HTTPError:
         return
 

@@ -20,6 +20,7 @@ DEFAULT_URL = "https://generativelanguage.googleapis.com"
 WAY_OUT = "check GOOGLE_API_KEY (it goes before GEMINI_API_KEY) or api_key="
 CONNECT_SECONDS = 5.0
 KEPT_SECONDS = 60.0  # an idle connection waits so long for the next request
+AHEAD_SECONDS = 2.0  # joining a call does not wait longer for it
 READ_BUFFER_BYTES = 4 * 1024 * 1024  # a line of an answer may be long
 
 
@@ -84,7 +85,7 @@ def _tracing() -> aiohttp.TraceConfig:
 async def _connect_ahead(http: aiohttp.ClientSession, url: str) -> None:
     """Have a connection open before the first question; whether it works is found out by that."""
     try:
-        async with http.head(url, timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS)):
+        async with http.head(url, timeout=aiohttp.ClientTimeout(total=AHEAD_SECONDS)):
             pass
     except (aiohttp.ClientError, TimeoutError):
         return
