@@ -2,7 +2,9 @@
 
 GREENROOM_TEST_MODE names what: `fail_create`, `fail_join`, `hang_up` (the call ends by itself), `foreign` (an agent of
 another framework that can be typed to), `mute` (one that cannot), `demo` (an edge with a page of its own), `logs` (its
-own loggers speak, from tasks and threads), `basic` (the file sets up logging), `slow` (its model takes its time).
+own loggers speak, from tasks and threads), `basic` (the file sets up logging), `slow` (its model takes its time),
+`hang` (no agent ever comes), `debug` (tells whether asyncio's own checks are on), `isolated` (a process for each
+session).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ app_log = logging.getLogger("my_app")
 
 if MODE == "basic":
     logging.basicConfig(level=logging.INFO, format="mine: %(message)s")
-elif MODE == "logs":
+elif MODE in ("logs", "isolated"):
     app_log.setLevel(logging.INFO)
 
 
@@ -62,6 +64,11 @@ class ForeignTyped(Foreign):
 
 
 async def create_agent() -> Any:
+    if MODE == "hang":
+        print("building for ever", flush=True)
+        await asyncio.Event().wait()
+    if MODE == "debug":
+        print(f"asyncio looks out: {asyncio.get_running_loop().get_debug()}", flush=True)
     if MODE == "fail_create":
         raise ValueError("no such voice: hunter2-secret")
     if MODE in ("foreign", "mute"):
@@ -90,7 +97,7 @@ async def join_call(agent: Any, call_type: str, call_id: str) -> None:
         async with agent.join(call, participant_wait_timeout=0):
             if MODE == "fail_join":
                 raise RuntimeError("the model is out of reach: hunter2-secret")
-            if MODE == "logs":
+            if MODE in ("logs", "isolated"):
                 await asyncio.create_task(_deep())
             if MODE != "hang_up":
                 await agent.finish()
@@ -105,4 +112,6 @@ async def _deep() -> None:
 
 
 if __name__ == "__main__":
-    Runner(AgentLauncher(create_agent=create_agent, join_call=join_call)).cli(sys.argv[1:])
+    isolation = "process" if MODE == "isolated" else "none"
+    launcher = AgentLauncher(create_agent=create_agent, join_call=join_call, isolation=isolation)
+    Runner(launcher).cli(sys.argv[1:])

@@ -39,10 +39,18 @@ class Terminal:
 
     def until(self, pattern: str) -> re.Match[str]:
         """The next match of `pattern` after the one before."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (match := re.compile(pattern).search(self.shown, self._seen)) is None:
-            assert self._read(deadline), f"{pattern!r} never came: {self.shown!r}"
+        match = self._match(pattern, self._seen)
         self._seen = match.end()
+        return match
+
+    def anywhere(self, pattern: str) -> re.Match[str]:
+        """A match of `pattern`, whatever came before it: several processes write side by side."""
+        return self._match(pattern, 0)
+
+    def _match(self, pattern: str, start: int) -> re.Match[str]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (match := re.compile(pattern).search(self.shown, start)) is None:
+            assert self._read(deadline), f"{pattern!r} never came: {self.shown!r}"
         return match
 
     def press(self, keys: str) -> None:

@@ -82,6 +82,23 @@ def test_it_ends_cleanly_however_it_is_ended(end: str) -> None:
     assert "Traceback" not in terminal.shown
 
 
+def test_an_agent_that_never_comes_is_not_waited_for_after_ctrl_c() -> None:
+    with Terminal([AGENT, "run"], mode("hang")) as terminal:
+        terminal.until(r"building for ever\n")
+        terminal.press(CTRL_C)
+        ends(terminal, 0)
+    assert "Traceback" not in terminal.shown
+
+
+@pytest.mark.parametrize(("flags", "looks_out"), [([], False), (["--debug"], True)])
+def test_debug_is_asyncios_own_checks(flags: list[str], looks_out: bool) -> None:
+    with Terminal([AGENT, "run", *flags], mode("debug")) as terminal:
+        terminal.until(rf"asyncio looks out: {looks_out}\n")
+        terminal.until(r"you: ")
+        terminal.type("/quit")
+        ends(terminal, 0)
+
+
 def test_a_call_that_ends_ends_the_program() -> None:
     with Terminal([AGENT, "run"], mode("hang_up")) as terminal:
         terminal.until(r"agent has left\n")
@@ -243,6 +260,18 @@ def test_each_line_of_json_within_a_session_has_its_ids_whoever_logs_it() -> Non
     assert messages == {"in a task", "in a thread", "with [redacted]", "looking out of the window"}
     assert set(ids(lines, logger="greenroom.agent")) == {(session, "c-1")}
     assert "hunter2" not in done.stderr
+
+
+def test_a_session_in_a_process_of_its_own_logs_no_differently() -> None:
+    with Terminal([AGENT, "run", "--call-id", "c-1", "--log-format", "json"], mode("isolated")) as terminal:
+        session = terminal.until(r"session (\S+) joins call default/c-1")[1]
+        terminal.anywhere(r"this agent cannot be typed to: .* or runs in a process of its own\n")
+        terminal.anywhere(r"you: ")
+        line = json.loads(terminal.anywhere(r'\{.*"in a task".*\}')[0])
+        assert (line["session"], line["call"], line["logger"]) == (session, "c-1", "my_app")
+        terminal.anywhere(r"with \[redacted\]")
+        terminal.type("/quit")
+        ends(terminal, 0)
 
 
 def test_logging_that_the_file_set_up_itself_is_respected() -> None:
