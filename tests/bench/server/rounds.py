@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.server import comparison
-from tests.bench.server.sides import Figures, Side, running
+from tests.bench.server.sides import Figures, Redis, Side, running
 from tests.interop.environment import PEER, PeerMissing, peer_python
 
 from greenroom_local.ports import free_ports
@@ -51,20 +51,20 @@ class Rounds:
             sides = [Side("ours", OURS, Path(sys.executable))]
             notes.append(f"without {PEER}: {missing}")
         figures: defaultdict[str, list[Figures]] = defaultdict(list)
-        async with redis_server() as redis_url:
-            if redis_url is None:
+        async with redis_server() as redis:
+            if redis is None:
                 notes.append("without the rows on Redis: there is no redis-server here")
             for number in range(self._rounds):
                 # Who goes first changes, too.
                 for side in sides if number % 2 == 0 else reversed(sides):
                     print(f"bench: round {number + 1} of {self._rounds}, {side.name}", file=sys.stderr, flush=True)
-                    figures[side.name].append(await self._one(side, redis_url))
+                    figures[side.name].append(await self._one(side, redis))
         return Found(comparison.rows(figures["ours"], figures["theirs"]), notes)
 
-    async def _one(self, side: Side, redis_url: str | None) -> Figures:
+    async def _one(self, side: Side, redis: Redis | None) -> Figures:
         found: Figures = {}
         if "starts" in self._kinds:
-            found |= await side.starts(redis_url)
+            found |= await side.starts(redis)
         if "http" in self._kinds:
             found |= await side.http()
         if "idle" in self._kinds:
@@ -73,7 +73,7 @@ class Rounds:
 
 
 @contextlib.asynccontextmanager
-async def redis_server() -> AsyncIterator[str | None]:
+async def redis_server() -> AsyncIterator[Redis | None]:
     """One that keeps nothing; None where it is not installed."""
     program = shutil.which("redis-server")
     if program is None:
@@ -95,4 +95,4 @@ async def redis_server() -> AsyncIterator[str | None]:
             folder,
         )
         async with running(words, port, b"PING\r\n", b"+PONG"):
-            yield f"redis://127.0.0.1:{port}/0"
+            yield Redis(port)

@@ -30,6 +30,21 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Redis:
+    """A server of the bench's own."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    async def empty(self) -> None:
+        """What a process before has left would be found by the next one."""
+        assert await _answers(self.port, b"FLUSHALL\r\n", b"+OK")
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
     """`module` is what an agent file imports from; `python` has it."""
 
@@ -37,12 +52,14 @@ class Side:
     module: str
     python: Path
 
-    async def starts(self, redis_url: str | None) -> Figures:
+    async def starts(self, redis: Redis | None) -> Figures:
         found = {"starts/s, in memory": (await self._told("starts", "--count", str(STARTS)))["per_second"]}
-        if redis_url is not None:
-            on_redis = ("starts", "--redis", redis_url)
+        if redis is not None:
+            on_redis = ("starts", "--redis", redis.url)
+            await redis.empty()
             told = await self._told(*on_redis, "--count", str(STARTS_ON_REDIS))
             found["starts/s, on Redis"] = told["per_second"]
+            await redis.empty()
             told = await self._told(*on_redis, "--count", str(STARTS_PER_CALL), "--per-call")
             found["starts/s, on Redis, one per call"] = told["per_second"]
         return found
