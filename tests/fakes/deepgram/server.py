@@ -5,6 +5,7 @@ What was said comes from a script, a text a turn, or from a recogniser.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class FakeDeepgram(VendorServer):
             return web.json_response({"err_code": "INVALID_AUTH"}, status=401)
         if fault.status is not None:
             return web.json_response({"err_code": "FAULT"}, status=fault.status)
+        await asyncio.sleep(fault.delay_seconds)
         socket = web.WebSocketResponse(autoclose=not fault.stall)
         await socket.prepare(request)
         self.in_work += 1

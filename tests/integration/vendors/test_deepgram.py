@@ -23,6 +23,7 @@ from greenroom.agent.turn_taking import (
     SpeechWentOn,
 )
 from greenroom.plugins import deepgram as plugin
+from greenroom.plugins.deepgram import line
 from greenroom.plugins.deepgram import stt as module
 from greenroom.plugins.vendor import Backoff, VendorError
 
@@ -229,6 +230,17 @@ async def test_a_busy_service_is_dialled_again_and_not_for_ever(
         await ears.start()
     await ears.close()
     assert len(deepgram.requests) == 5
+
+
+async def test_a_service_that_does_not_answer_the_phone_is_dialled_again(
+    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "DIAL_SECONDS", 0.2)
+    deepgram.faults.append(Fault(delay_seconds=60))
+    ears = stt(deepgram)
+    await ears.start()
+    await ears.close()
+    assert len(deepgram.requests) == 2
 
 
 async def test_a_key_that_is_revoked_in_a_call_ends_the_hearing(deepgram: FakeDeepgram) -> None:

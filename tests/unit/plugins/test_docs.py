@@ -1,0 +1,47 @@
+"""The plugins that docs/plugins.md shows work in a call."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.fakes import scripted_voice as scripted
+from tests.fakes.virtual_time import VirtualClock, run_virtual
+
+from greenroom.agent import Agent, User
+from greenroom.agent.audio import silence
+
+DOCS = Path(__file__).parents[3] / "docs" / "plugins.md"
+
+
+def shown() -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL):
+        exec(compile("from __future__ import annotations\n" + block, str(DOCS), "exec"), names)
+    return names
+
+
+def test_an_agent_made_of_them_hears_and_answers() -> None:
+    parts, clock = shown(), VirtualClock()
+    edge = scripted.Edge(clock)
+    agent = Agent(
+        edge=edge,
+        agent_user=User(id="agent"),
+        llm=parts["Echo"](),
+        tts=parts["Beep"](),
+        stt=parts["Shouts"](),
+        clock=clock,
+    )
+
+    async def scene() -> None:
+        async with agent.join(await agent.create_call("default", "c")):
+            assert edge.connection is not None
+            await edge.connection.speak(scripted.tone(0.08) + silence(0.2))
+            await clock.sleep(3)
+
+    run_virtual(scene())
+    said = [(message.role.value, message.text) for message in agent.conversation.messages]
+    assert said[-1] == ("assistant", "You said: hey")
+    assert edge.connection is not None
+    assert len(edge.connection.sent) >= 3 * 0.2 / 0.02
