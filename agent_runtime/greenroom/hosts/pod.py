@@ -174,7 +174,7 @@ class PodHost:
             return pod is not None and pod.withdraw(session_id)
         attempt.leave(EndReason.CLOSE_REQUESTED)
         if wait:
-            await pod.gone(attempt)
+            await pod.until_gone(attempt)
         return True
 
     def get_session(self, session_id: str) -> AgentSession | None:
@@ -257,7 +257,7 @@ class PodHost:
             if not self._life.cancelled():
                 self._life.result()
         elif self._pod is not None:
-            await self._pod.empty()
+            await self._pod.until_empty()
 
     def _running(self) -> RuntimePod:
         if self._pod is None or not self._pod_there.is_set():

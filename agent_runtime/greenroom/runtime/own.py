@@ -12,6 +12,7 @@ from greenroom.errors import (
     NoFreeSlot,
     StartAbandoned,
 )
+from greenroom_core.kube.kinds import encode
 from greenroom_core.model import names
 from greenroom_core.model.meta import ObjectMeta
 from greenroom_core.model.reasons import EndReason
@@ -19,6 +20,7 @@ from greenroom_core.model.session import AgentSession, SessionSpec
 
 if TYPE_CHECKING:
     from greenroom.hosts import Wanted
+    from greenroom.recipe import Recipe
     from greenroom.runtime.settings import RuntimeSettings
     from greenroom_core.model.runtime import AgentRuntime
 
@@ -28,6 +30,15 @@ KEPT_SECONDS = 3600
 START_DEADLINE_SECONDS = 60.0
 
 _LIMIT = re.compile(r"of (\d+)$")
+
+
+def check(wanted: Wanted, recipe: Recipe) -> None:
+    """Raises InvalidParameters for parameters that the agent file does not take, or no object can hold."""
+    recipe.arguments(wanted.parameters)
+    try:
+        encode(wanted.parameters)
+    except TypeError as error:
+        raise InvalidParameters(f"parameters become part of an object, so they must be JSON: {error}") from error
 
 
 def session_object(wanted: Wanted, name: str, settings: RuntimeSettings, runtime: AgentRuntime | None) -> AgentSession:
