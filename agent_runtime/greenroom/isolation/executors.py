@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from greenroom.isolation import kernel
 
+_STATE = ("_work_queue", "_idle_semaphore", "_threads", "_broken", "_shutdown", "_shutdown_lock")
+
 logger = logging.getLogger("greenroom.isolation.stock")
 
 
@@ -30,10 +32,6 @@ def _renew(pool: ThreadPoolExecutor) -> None:
     if pool._shutdown:
         return
     pool.shutdown(wait=True)
-    fresh = ThreadPoolExecutor(
-        pool._max_workers,
-        thread_name_prefix=getattr(pool, "_thread_name_prefix", ""),
-        initializer=pool._initializer,
-        initargs=pool._initargs,
-    )
-    vars(pool).update(vars(fresh))
+    fresh = ThreadPoolExecutor(pool._max_workers)
+    for name in _STATE:
+        setattr(pool, name, getattr(fresh, name))

@@ -10,6 +10,9 @@ _OURS: dict[str, type[Exception]] = {
     kind.__name__: kind for kind in (errors.InvalidParameters, errors.StartTimedOut, errors.StartAbandoned)
 }
 
+# C++ libraries such as the ONNX runtime; its arena; a thread that gets no stack; the operating system.
+_NO_MEMORY = ("bad_alloc", "Failed to allocate memory", "can't start new thread", "Cannot allocate memory")
+
 
 class AgentCodeError(Exception):
     """What the agent's code raised in its own process.
@@ -33,7 +36,10 @@ def put_together(failure: Failure) -> Exception:
 
 
 def ran_out_of_memory(error: BaseException | None) -> bool:
-    """Also when a TaskGroup has wrapped it."""
+    """Also where a TaskGroup has wrapped it, and in the words of those who raise something else for it."""
     if isinstance(error, BaseExceptionGroup):
         return any(ran_out_of_memory(inner) for inner in error.exceptions)
-    return isinstance(error, MemoryError)
+    if error is None or isinstance(error, MemoryError):
+        return error is not None
+    said = str(error)
+    return any(sign in said for sign in _NO_MEMORY)

@@ -51,10 +51,10 @@ def main(link: socket.socket, recipe: Recipe, uvloop: bool) -> int:
 
 
 def _reseed() -> None:
-    """Python's own generator does it itself; numpy's would give every session the same numbers."""
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
+    """Python's own generator does it itself; numpy's, once loaded, would give every session the same numbers."""
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
 
 
 async def _run(link: socket.socket, recipe: Recipe) -> None:
@@ -146,7 +146,7 @@ class SessionProcess:
         message = end.message
         if self._memory_limit is not None and self._over_limit(error):
             kernel.lift_memory_limit()
-            message = over_memory_limit(self._memory_limit)
+            message = f"{over_memory_limit(self._memory_limit)}: {end.message}".removesuffix(": MemoryError")
         failure = taken_apart(error) if error is not None else None
         state = _state(agent) if agent is not None else None
         self._send(wire.LifeEnded(end.at, end.reason, message, failure, state))

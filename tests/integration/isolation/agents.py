@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.random  # loaded with the file, as a model would load it
 
 from greenroom.warmup import Warmable
 

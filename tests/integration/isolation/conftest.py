@@ -30,7 +30,7 @@ if sys.platform != "linux":
 @asynccontextmanager
 async def _stock(create_agent: Any = agents.create_agent, *, warm: bool = True, **options: Any) -> Any:
     before = descendants(os.getpid())
-    options = {"blocked_loop_seconds": 0.75} | options
+    options = {"blocked_loop_seconds": 2.0} | options
     stock = ProcessStock(RecipeSource(create_agent, agents.join_call), SystemClock(), **options)
     try:
         if warm:

@@ -86,6 +86,9 @@ def test_secrets_stay_on_the_other_side(monkeypatch: pytest.MonkeyPatch) -> None
         (MemoryError(), True),
         (ExceptionGroup("", [ValueError(), ExceptionGroup("", [MemoryError()])]), True),
         (ExceptionGroup("", [ValueError()]), False),
+        (RuntimeError("node Transpose_58: std::bad_alloc"), True),
+        (RuntimeError("can't start new thread"), True),
+        (OSError(12, "Cannot allocate memory"), True),
     ],
 )
 def test_memory_errors_are_found_in_groups(error: BaseException | None, memory: bool) -> None:
