@@ -13,16 +13,16 @@ import argparse
 import asyncio
 import contextlib
 import os
-import runpy
 import signal
 import sys
 import wave
 from pathlib import Path
 
 from tests.fakes.stream.caller import SAMPLE_RATE
-from tests.fakes.stream.pointing import pointed_at
 from tests.fakes.stream.server import FakeStream
 from tests.fakes.stream.visit import visit
+
+POINTED = Path(__file__).parent / "pointed"
 
 
 def main(words: list[str]) -> None:
@@ -55,10 +55,9 @@ def _options(words: list[str]) -> argparse.Namespace:
 
 
 def _run(program: str, words: list[str]) -> None:
-    sys.argv = [program, *words]
-    sys.path.insert(0, str(Path(program).parent))
-    with pointed_at(os.environ["STREAM_BASE_URL"].replace("http", "ws", 1)):
-        runpy.run_path(program, run_name="__main__")
+    folders = [str(POINTED), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+    os.execve(sys.executable, [sys.executable, program, *words], environment)
 
 
 async def _serve(options: argparse.Namespace) -> None:

@@ -45,6 +45,7 @@ class Scene:
     says: list[str] = field(default_factory=list)
     join_timeout_seconds: float = 20.0
     request_timeout_seconds: float = 5.0
+    reconnect_timeout_seconds: float = 45.0
     edge: getstream.Edge | None = None
 
     def __post_init__(self) -> None:
@@ -56,6 +57,7 @@ class Scene:
             self.stream.url,
             join_timeout_seconds=self.join_timeout_seconds,
             request_timeout_seconds=self.request_timeout_seconds,
+            reconnect_timeout_seconds=self.reconnect_timeout_seconds,
         )
         self.stt = scripted.Stt(clock, self.hears)
         self.tts = Tts(clock)

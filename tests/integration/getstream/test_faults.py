@@ -112,6 +112,22 @@ async def test_an_sfu_that_never_answers_is_given_up_on_in_time(stream: FakeStre
     assert room.seats == {}
 
 
+async def test_a_line_that_stays_away_ends_the_session_with_an_error(stream: FakeStream, room: Room) -> None:
+    scene = Scene(stream, reconnect_timeout_seconds=1.0)
+    call = await scene.agent.create_call("default", "demo")
+    await room.enter("alice")
+
+    async def lose_the_line() -> None:
+        async with asyncio.timeout(LIMIT_SECONDS), scene.agent.join(call):
+            seat = await room.agent()
+            stream.faults.mute_sfu = True
+            await seat.cut()
+            await scene.agent.finish()
+
+    with pytest.raises(getstream.StreamError, match="connection to Stream fell and was not back within 1 s"):
+        await lose_the_line()
+
+
 async def test_a_close_in_the_middle_of_the_join_leaves_no_seat(stream: FakeStream, room: Room) -> None:
     scene = Scene(stream)
     call = await scene.agent.create_call("default", "demo")

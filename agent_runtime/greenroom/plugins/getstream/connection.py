@@ -29,16 +29,25 @@ _AWAY = (getstream_rtc.CallingState.RECONNECTING, getstream_rtc.CallingState.MIG
 class Connection(interfaces.Connection):
     """Reports people and their sound to the sink, plays the agent's."""
 
-    def __init__(self, place: Place, roster: Roster, session_id: str, sink: CallSink, clock: Clock) -> None:
+    def __init__(
+        self,
+        place: Place,
+        roster: Roster,
+        session_id: str,
+        sink: CallSink,
+        clock: Clock,
+        reconnect_timeout_seconds: float,
+    ) -> None:
         self._place = place
         self._roster = roster
         self._session_id = session_id
         self._sink = sink
         self._clock = clock
+        self._reconnect_timeout_seconds = reconnect_timeout_seconds
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until the call is over. Raises :class:`StreamError` when the SDK has given up on reconnecting."""
+        """Until the call is over. Raises :class:`StreamError` when the connection fell and stays away."""
         self._compare()
         try:
             async with asyncio.TaskGroup() as group:
@@ -49,8 +58,8 @@ class Connection(interfaces.Connection):
                     task.cancel()
         except BaseExceptionGroup as crashed:
             raise crashed.exceptions[0] from None
-        if lost:
-            raise StreamError("the connection to Stream was lost, and the SDK has given up on getting it back")
+        if lost is not None:
+            raise StreamError(f"the connection to Stream fell and {lost}")
 
     def send_audio(self, frame: bytes) -> None:
         self._place.speech.send(frame)
@@ -65,23 +74,39 @@ class Connection(interfaces.Connection):
 
     # --- what the SDK reports ---
 
-    async def _follow_states(self) -> bool:
-        """Returns when the call is over: whether it was lost."""
-        before = None
-        async for event in self._place.states:
-            if not isinstance(event, getstream_rtc.CallingStateChanged):
-                continue
-            if event.state in _AWAY:
+    async def _follow_states(self) -> str | None:
+        """Returns when the call is over: what it was lost to, None if it came to its end.
+
+        After a minute away the SDK says LEFT, as after an end that came while it was away: so that one is told from
+        the other, we lose patience sooner.
+        """
+        away_since: float | None = None
+        while True:
+            try:
+                async with self._clock.timeout(self._patience(away_since)):
+                    event = await anext(self._place.states)
+            except StopAsyncIteration:
+                return None
+            except TimeoutError:
+                return f"was not back within {self._reconnect_timeout_seconds:g} s"
+            state = event.state if isinstance(event, getstream_rtc.CallingStateChanged) else None
+            if state == getstream_rtc.CallingState.LEFT:
+                return None
+            if state == getstream_rtc.CallingState.RECONNECTING_FAILED:
+                return "cannot be taken up again, says the SDK"
+            if state in _AWAY and away_since is None:
+                away_since = self._clock.boot()
                 logger.warning("[%s] the connection to Stream is away, reconnecting", self._session_id)
-            elif event.state == getstream_rtc.CallingState.JOINED and before in _AWAY:
+            elif state == getstream_rtc.CallingState.JOINED and away_since is not None:
+                away_since = None
                 logger.info("[%s] the connection to Stream is back", self._session_id)
                 self._compare()
-            elif event.state == getstream_rtc.CallingState.RECONNECTING_FAILED:
-                return True
-            elif event.state == getstream_rtc.CallingState.LEFT:
-                return False
-            before = event.state
-        return False
+
+    def _patience(self, away_since: float | None) -> float | None:
+        """Seconds until a connection that is away is given up."""
+        if away_since is None:
+            return None
+        return max(0.0, away_since + self._reconnect_timeout_seconds - self._clock.boot())
 
     async def _follow_people(self) -> None:
         async for event in self._place.people:

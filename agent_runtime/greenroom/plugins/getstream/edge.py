@@ -42,11 +42,13 @@ class Edge(interfaces.Edge):
         *,
         request_timeout_seconds: float = 5.0,
         join_timeout_seconds: float = 20.0,
+        reconnect_timeout_seconds: float = 45.0,
         clock: Clock | None = None,
     ) -> None:
         self._keys = Keys.found(api_key, api_secret, base_url)
         self._clock = clock or SystemClock()
         self._join_timeout_seconds = join_timeout_seconds
+        self._reconnect_timeout_seconds = reconnect_timeout_seconds
         self._coordinator = Coordinator(self._keys, self._clock, request_timeout_seconds)
         self._user_id: str | None = None
 
@@ -60,7 +62,7 @@ class Edge(interfaces.Edge):
 
     async def join(self, call: Call, user: User, session_id: str, sink: CallSink) -> Connection:
         place = await enter(self._keys, call, user.id, self._clock, self._join_timeout_seconds)
-        return Connection(place, Roster(user.id), session_id, sink, self._clock)
+        return Connection(place, Roster(user.id), session_id, sink, self._clock, self._reconnect_timeout_seconds)
 
     async def close(self) -> None:
         await self._coordinator.close()

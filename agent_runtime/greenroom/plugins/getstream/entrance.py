@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.getstream")
 
-PAUSE_SECONDS = 0.5
-# A call that is left while its peer connections are being made keeps their sockets for as long as the process runs
-# (getstream-rtc 0.1.0), and the SDK does not tell when they are made.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 5.0
+# A call that is left while its peer connections are being made does not give their sockets back (getstream-rtc 0.1.0),
+# and the SDK does not tell when they are made.
 SETTLE_SECONDS = 1.0
 
 
@@ -48,7 +49,7 @@ async def enter(keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seco
     """Join `call` and publish the agent's sound. Raises :class:`StreamError` after `timeout_seconds`, or at once
     when a next try would not help."""
     _log_sdk()
-    failure = "no answer"
+    failure, pause = "no answer", FIRST_PAUSE_SECONDS
     try:
         async with clock.timeout(timeout_seconds):
             while True:
@@ -59,7 +60,8 @@ async def enter(keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seco
                     if not _passes_by(error):
                         break
                 logger.warning("could not join %s:%s: %s; trying again", call.type, call.id, failure)
-                await clock.sleep(PAUSE_SECONDS)
+                await clock.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     except TimeoutError:
         failure = f"not within {timeout_seconds:g} s: {failure}"
     raise StreamError(f"could not join call {call.type}:{call.id} on Stream: {failure}")
