@@ -1,6 +1,6 @@
 """An agent file as a program: one session in the console, an HTTP server, a runtime pod, the REST API of a cluster.
 
-Nothing of FastAPI is imported until `fast_api` is used: a runtime pod needs no HTTP framework.
+Each imports what it needs when it begins: a runtime pod needs neither an HTTP framework nor the console.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from greenroom.console.program import Invitation, one_session, terminal
-from greenroom.console.screen import Beside
 from greenroom.options import ServeOptions
 from greenroom.redaction import described
 from greenroom_core import logs
@@ -62,6 +60,9 @@ class Runner:
         `call_id` is made up when not given. `debug` turns on asyncio's own checks and tracebacks in the log.
         `video_track_override` is the path of a video that plays instead of any that comes in. Ctrl-C ends it cleanly.
         """
+        from greenroom.console.program import Invitation, one_session, terminal
+        from greenroom.console.screen import Beside
+
         screen = terminal()
         logs.set_up(log_level, log_format, stream=Beside.standard_error(screen), tracebacks=debug)
         _check_asyncio(debug)
