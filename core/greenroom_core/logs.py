@@ -130,8 +130,8 @@ def set_up(
     """`level` for our own lines, `http_level` for the HTTP server's, in any case; `style` is `text` or `json`.
 
     `stream` is standard error unless given, `clean` takes out the secrets that the environment has now. With `json`
-    also those handlers write JSON that users have set on the terminal's streams: who asks for it wants each line to be
-    an object.
+    also those handlers write JSON that users have set on the terminal's streams, and the root logger gets one: who asks
+    for it wants each line to be an object.
     """
     clean = clean or redactor(os.environ)
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -140,10 +140,11 @@ def set_up(
         formatter = JsonFormatter(clean=clean, tracebacks=tracebacks)
         for other in _terminal_handlers():
             other.setFormatter(formatter)
+        _serve(logging.getLogger(), handler)
     else:
         formatter = TextFormatter(colour=_takes_colour(handler.stream), clean=clean, tracebacks=tracebacks)
     handler.setFormatter(formatter)
-    _serve(logging.getLogger(), handler)
+    logging.lastResort = handler  # for loggers that nobody has set up; a later basicConfig of the user's still works
     _serve(logging.getLogger(OWN_LOGGER), handler, level)
     if http_level is not None:
         for name in HTTP_LOGGERS:

@@ -33,8 +33,10 @@ def loggers() -> Iterator[None]:
     """As in a new process, and afterwards as before."""
     every = [logging.getLogger(name) for name in TOUCHED]
     states = [(each, each.handlers[:], each.filters[:], each.level, each.propagate) for each in every]
+    last_resort = logging.lastResort
     new_process()
     yield
+    logging.lastResort = last_resort
     for logger, handlers, filters, level, propagate in states:
         logger.handlers[:], logger.filters[:] = handlers, filters
         logger.setLevel(level)
@@ -191,6 +193,17 @@ def test_a_users_own_set_up_stays_and_no_line_comes_twice() -> None:
     logging.getLogger("uvicorn.error").info("served")
     assert theirs.getvalue() == "mine theirs\n"
     assert [line.split(" | ")[2] for line in ours.getvalue().splitlines()] == ["ours", "served"]
+
+
+def test_a_user_may_set_logging_up_later_too() -> None:
+    stream = io.StringIO()
+    set_up("INFO", "text", stream=stream)
+    logging.getLogger("my_app").warning("before")
+    theirs = io.StringIO()
+    logging.basicConfig(stream=theirs, level=logging.INFO, format="mine %(message)s")
+    logging.getLogger("my_app").info("after")
+    assert stream.getvalue().endswith("| WARNING | before\n")
+    assert theirs.getvalue() == "mine after\n"
 
 
 def test_a_logger_with_handlers_and_a_level_keeps_both() -> None:
