@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from greenroom.hosted import HostedAgent
     from greenroom.recipe import Arguments, Recipe
-    from greenroom_core.clock import Clock, Timer
+    from greenroom_core.clock import Clock
 
 logger = logging.getLogger("greenroom.runtime.life")
 
@@ -63,7 +63,6 @@ class SessionLife:
         "_over",
         "_performing",
         "_recipe",
-        "_start_timer",
         "_watch",
         "agent",
         "assignment",
@@ -95,8 +94,7 @@ class SessionLife:
         self._performing: asyncio.Task[None] | None = None
         self._departing: asyncio.Task[None] | None = None
         self._over: asyncio.Future[Ended] | None = None
-        self._start_timer: Timer | None = None
-        self._watch: Watch | None = None
+        self._watch = Watch(assignment.session_id, self._limits, clock, self._overstepped)
         self._host_error: Exception | None = None
         self._begun = False
         self._abandoned = False
@@ -118,7 +116,7 @@ class SessionLife:
         name = f"agent-{self.assignment.session_id}"
         self._performing = loop.create_task(self._perform(arguments), name=name, context=self._context)
         self._performing.add_done_callback(self._depart_soon)
-        self._start_timer = self._clock.later(self._limits.start_timeout_seconds, self._start_timed_out)
+        self._watch.begin()
 
     async def run(self) -> Ended:
         """The whole life. Raises nothing of the agent's; cancelled, it still closes the agent."""
@@ -171,22 +169,14 @@ class SessionLife:
             raise AgentExit(f"join_call raised SystemExit({error.code!r})") from error
 
     def _tell_built(self, agent: HostedAgent) -> None:
-        if self._start_timer is not None:
-            self._start_timer.cancel()
-        here = self.assignment
         self.built_at = self._clock.wall()
         self.task = self._performing
         self._notify(Built(self.built_at))
         self.start_settled.set()
-        on_joined = self._tell_joined if here.tells_joined else None
-        self._watch = Watch(here.session_id, agent, self._limits, self._clock, on_joined, self._overstepped)
-        self._watch.begin()
+        self._watch.built(agent, self._tell_joined if self.assignment.tells_joined else None)
 
     def _tell_joined(self) -> None:
         self._notify(Joined(self._clock.wall()))
-
-    def _start_timed_out(self) -> None:
-        self._overstepped(EndReason.START_TIMEOUT)
 
     def _overstepped(self, reason: EndReason) -> None:
         self.leave(reason, self._limits.describe(reason))
@@ -206,10 +196,7 @@ class SessionLife:
         self._hurry = asyncio.get_running_loop().create_future()
         if self._last_moment < math.inf:
             self._hurry.set_result(None)
-        if self._start_timer is not None:
-            self._start_timer.cancel()
-        if self._watch is not None:
-            await self._watch.end()
+        await self._watch.end()
         reason, message = await self._verdict()
         self.ending = Ended(reason, bounded(message), self._clock.wall())
         try:
@@ -343,9 +330,7 @@ class SessionLife:
     async def _cut_off(self) -> None:
         """The host was cancelled: the agent is closed, and nothing more is told."""
         self._cut = True
-        for timer in (self._start_timer, self._watch):
-            if timer is not None:
-                timer.cancel()
+        self._watch.cancel()
         for task in (self._departing, self._performing):
             if task is not None:
                 task.cancel()

@@ -41,6 +41,14 @@ class TimeLimits:
             return EndReason.MAX_DURATION
         return None
 
+    def start_overdue(self, *, elapsed: float) -> bool:
+        """An agent that is still being built has had its time."""
+        return self.start_timeout_seconds - elapsed < _SHORTEST_PAUSE_SECONDS
+
+    def next_start_check_seconds(self, *, elapsed: float) -> float:
+        """How long to wait before an agent that is being built is looked at."""
+        return min(self.check_interval_seconds, self.start_timeout_seconds - elapsed)
+
     def next_check_seconds(self, *, elapsed: float, idle_for: float) -> float:
         """How long nothing can be overstepped: an agent cannot grow idle faster than time passes."""
         pause = self.check_interval_seconds

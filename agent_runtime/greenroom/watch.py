@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from greenroom.redaction import described
+from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from greenroom.hosted import HostedAgent
     from greenroom.limits import TimeLimits
     from greenroom_core.clock import Clock, Timer
-    from greenroom_core.model.reasons import EndReason
 
 logger = logging.getLogger("greenroom.runtime.watch")
 
@@ -23,17 +23,17 @@ _JOIN_CHECK_SHARE = 0.1
 
 
 class Watch:
-    """`on_overstepped` is called with the limit that ends the session; `on_joined`, where somebody cares, once.
+    """`on_overstepped` is called with the limit that ends the session.
 
-    An agent with `wait_joined()` tells of its join itself; another is asked, more seldom the longer it takes. A watch
-    is one timer, so that a thousand idle sessions cost next to nothing. An error in here is logged; it never ends the
-    call.
+    A watch is one timer, so that a thousand idle sessions cost next to nothing. An error in here is logged; it never
+    ends the call.
     """
 
     __slots__ = (
         "_agent",
         "_begun",
         "_clock",
+        "_due",
         "_joining",
         "_limits",
         "_name",
@@ -43,28 +43,40 @@ class Watch:
     )
 
     def __init__(
-        self,
-        name: str,
-        agent: HostedAgent,
-        limits: TimeLimits,
-        clock: Clock,
-        on_joined: Callable[[], None] | None,
-        on_overstepped: Callable[[EndReason], None],
+        self, name: str, limits: TimeLimits, clock: Clock, on_overstepped: Callable[[EndReason], None]
     ) -> None:
         self._name = name
-        self._agent: Any = agent
         self._limits = limits
         self._clock = clock
-        self._on_joined = on_joined
         self._on_overstepped = on_overstepped
-        self._begun = clock.boot()
-        self._timer: Timer | None = None
+        self._on_joined: Callable[[], None] | None = None
+        self._agent: Any = None
         self._joining: asyncio.Task[None] | None = None
+        self._begun = clock.boot()
+        self._due = 0.0
+        self._timer: Timer | None = None
 
     def begin(self) -> None:
-        if self._on_joined is not None and callable(getattr(self._agent, "wait_joined", None)):
+        """The agent is being built from now on."""
+        self._set(self._begun, self._limits.next_start_check_seconds(elapsed=0.0))
+
+    def built(self, agent: HostedAgent, on_joined: Callable[[], None] | None) -> None:
+        """The agent is there. `on_joined`, where somebody cares, is called once: an agent with `wait_joined()` tells of
+        its join itself, another is asked, more seldom the longer it takes."""
+        self._agent = agent
+        self._begun = self._clock.boot()
+        self._on_joined = on_joined
+        if on_joined is not None and callable(getattr(agent, "wait_joined", None)):
             self._joining = asyncio.create_task(self._wait_joined(), name=f"joined-{self._name}")
-        self._timer = self._clock.later(self._pause(elapsed=0.0, idle_for=0.0), self._ask)
+        pause = self._pause(elapsed=0.0, idle_for=0.0)
+        if self._begun + pause < self._due:  # else the next look, which is set already, comes in time
+            self._set(self._begun, pause)
+
+    def _set(self, now: float, pause: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = now + pause
+        self._timer = self._clock.later(pause, self._ask)
 
     def cancel(self) -> None:
         """Look no more."""
@@ -82,13 +94,20 @@ class Watch:
 
     def _ask(self) -> None:
         """As seldom as the limits allow."""
+        now = self._clock.boot()
         try:
-            pause = self._look(self._clock.boot() - self._begun)
+            pause = self._look(now - self._begun) if self._agent is not None else self._look_at_start(now - self._begun)
         except Exception:
             logger.exception("session %s: its limits could not be looked at", self._name)
             pause = self._limits.check_interval_seconds
         if pause is not None:
-            self._timer = self._clock.later(pause, self._ask)
+            self._set(now, pause)
+
+    def _look_at_start(self, elapsed: float) -> float | None:
+        if not self._limits.start_overdue(elapsed=elapsed):
+            return self._limits.next_start_check_seconds(elapsed=elapsed)
+        self._on_overstepped(EndReason.START_TIMEOUT)
+        return None
 
     def _look(self, elapsed: float) -> float | None:
         """Seconds to the next look, or None when a limit has been overstepped."""
