@@ -33,11 +33,11 @@ class Runner:
         self.launcher = launcher
         self.serve_options = serve_options or ServeOptions()
         if self.serve_options.fast_api is not None:
-            logger.info("ServeOptions(fast_api=…): this application is used as it is")
+            _ = self.fast_api  # the user's own application may be served by other means than ours
 
     @cached_property
     def fast_api(self) -> Any:
-        """The FastAPI application that `serve` and `api` run, made when it is first used; add routes to it before.
+        """The FastAPI application that `serve` and `api` run; add routes to it before. Made when it is first used.
 
         ImportError where the extra `api` is not installed.
         """

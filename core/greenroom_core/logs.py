@@ -95,8 +95,8 @@ class JsonFormatter(_Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": self._message(record),
-            **self._fields(record),
         }
+        entry = entry | self._fields(record) | entry  # what is passed changes none of these
         if trace := self._trace(record):
             entry["exception"] = trace
         return json.dumps(entry, default=self._unknown)

@@ -75,7 +75,7 @@ def test_a_line_of_json_is_one_object_even_with_a_traceback() -> None:
     try:
         raise ValueError("two\nlines")
     except ValueError:
-        logging.getLogger(OWN).exception("failed", extra={"pod": "a", "odd": {1}})
+        logging.getLogger(OWN).exception("failed", extra={"pod": "a", "odd": {1}, "level": "mine"})
     (line,) = written(stream)
     assert (line["level"], line["logger"], line["message"], line["pod"]) == ("ERROR", OWN, "failed", "a")
     assert line["odd"] == "{1}"
