@@ -23,8 +23,7 @@ from greenroom.agent.turn_taking import (
     SpeechWentOn,
 )
 from greenroom.plugins import deepgram as plugin
-from greenroom.plugins.deepgram import line
-from greenroom.plugins.deepgram import stt as module
+from greenroom.plugins.deepgram import carrying, line
 from greenroom.plugins.vendor import Backoff, VendorError
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ async def test_rubbish_is_passed_over(deepgram: FakeDeepgram, model: str) -> Non
 async def test_a_service_that_says_nothing_more_is_left(
     deepgram: FakeDeepgram, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STALLED_SECONDS", 1.0)
+    monkeypatch.setattr(carrying, "STALLED_SECONDS", 1.0)
     deepgram.texts = deque([QUESTION, QUESTION])
     deepgram.faults.append(Fault(stall=True, after=4))
     async with listening(stt(deepgram, model)) as caller:
@@ -193,7 +192,7 @@ async def test_a_server_that_does_not_say_goodbye_is_hung_up_on(deepgram: FakeDe
 async def test_a_silent_caller_keeps_the_line(
     deepgram: FakeDeepgram, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "KEEPALIVE_SECONDS", 0.02)
+    monkeypatch.setattr(carrying, "KEEPALIVE_SECONDS", 0.02)
     async with listening(stt(deepgram, model)):
         async with asyncio.timeout(3):
             while "KeepAlive" not in deepgram.received and deepgram.sound_seconds < 0.1:

@@ -44,4 +44,4 @@ def test_an_agent_made_of_them_hears_and_answers() -> None:
     said = [(message.role.value, message.text) for message in agent.conversation.messages]
     assert said[-1] == ("assistant", "You said: hey")
     assert edge.connection is not None
-    assert len(edge.connection.sent) >= 3 * 0.2 / 0.02
+    assert len(edge.connection.sent) == 30, "0.2 s a word, in frames of 20 ms"

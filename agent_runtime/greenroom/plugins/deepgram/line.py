@@ -43,7 +43,7 @@ class Line:
         """A new connection. Raises :class:`VendorError`."""
         listen = sdk.listen.v2 if options.flux else sdk.listen.v1
         connecting = listen.connect(**options.parameters())
-        failure: VendorError
+        failure: VendorError | None
         try:
             async with clock.timeout(DIAL_SECONDS):
                 return cls(connecting, await connecting.__aenter__(), options.flux, clock)
@@ -51,6 +51,8 @@ class Line:
             failure = VendorError(f"{VENDOR} did not answer within {DIAL_SECONDS:g} s", retryable=True)
         except Exception as error:
             failure = translated(error, key)
+            if failure is None:
+                raise
         raise failure  # outside, so that no SDK's error, which holds the request's headers, is its context
 
     async def send(self, pcm: bytes) -> None:
@@ -98,12 +100,14 @@ class Line:
             transport.abort()
 
 
-def translated(error: Exception, key: Key) -> VendorError:
-    """What an `error` of the SDK or of its websocket means."""
+def translated(error: Exception, key: Key) -> VendorError | None:
+    """What an `error` of the SDK or of its websocket means; None for an error of ours."""
     if isinstance(error, VendorError):
         return error
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
         body = getattr(error, "body", "")
         return VendorError.of_status(VENDOR, status, key.hidden_in(str(body or "")), WAY_OUT)
-    return VendorError.of_connection(VENDOR, error)
+    if isinstance(error, OSError | EOFError) or type(error).__module__.startswith("websockets"):
+        return VendorError.of_connection(VENDOR, error)
+    return None

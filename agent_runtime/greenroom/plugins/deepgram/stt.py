@@ -6,31 +6,28 @@ import asyncio
 import logging
 import os
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.turn_taking import HearingTrouble, TurnTakingSTT
+from greenroom.plugins.deepgram.carrying import Carried
 from greenroom.plugins.deepgram.classic import ClassicTurns
 from greenroom.plugins.deepgram.flux import FluxTurns
-from greenroom.plugins.deepgram.line import VENDOR, Line, translated
+from greenroom.plugins.deepgram.line import Line
 from greenroom.plugins.deepgram.options import Options, addresses
 from greenroom.plugins.vendor import Backoff, Key, Leases, VendorError, find_key, load
 from greenroom.warmup import Warmable
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from greenroom.agent.turn_taking import Heard, Sound
     from greenroom_core.clock import Clock
 
 logger = logging.getLogger("greenroom.plugins.deepgram")
 
-Turns: TypeAlias = FluxTurns | ClassicTurns
-
 DEFAULT_MODEL = "flux-general-en"
 DEFAULT_URL = "https://api.deepgram.com"
-KEEPALIVE_SECONDS = 4.0  # Deepgram hangs up after ten
-STALLED_SECONDS = 10.0  # of sound within a turn without a word back
 STEADY_SECONDS = 5.0  # a connection that lived so long did not fail at once
 START_ATTEMPTS = 3
 
@@ -148,13 +145,13 @@ class STT(TurnTakingSTT, Warmable[None]):
         if not error.retryable or (attempts is not None and self._failures >= attempts):
             raise error
         pause = self._backoff.pause_seconds(self._failures, self._random.random())
-        logger.warning("hearing was lost, dialling again in %.1f s: %s", pause, error)
+        logger.warning("no connection, dialling again in %.1f s: %s", pause, error)
         await self._clock.sleep(pause)
 
     async def _hear_on(self, line: Line, sound: Sound, heard: Callable[[Heard], None]) -> None:
         """Use one connection up. Always raises."""
         turns = FluxTurns() if self._options.flux else ClassicTurns()
-        carried = _Carried(line, turns, heard, self._account[0], self._clock)
+        carried = Carried(line, turns, heard, self._account[0], self._clock)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(carried.send(sound), name="deepgram-send")
@@ -168,50 +165,6 @@ class STT(TurnTakingSTT, Warmable[None]):
             self._line = None
         if (over := turns.cut()) is not None:
             heard(over)
-        raise failure
-
-
-class _Carried:
-    """One connection at work: sound out, messages in."""
-
-    def __init__(self, line: Line, turns: Turns, heard: Callable[[Heard], None], key: Key, clock: Clock) -> None:
-        self._clock = clock
-        self._line = line
-        self._turns = turns
-        self._heard = heard
-        self._key = key
-        self._told_at_seconds = 0.0
-
-    async def send(self, sound: Sound) -> None:
-        while True:
-            pcm = await sound.chunk(KEEPALIVE_SECONDS)
-            await self._translated(self._line.send(pcm) if pcm else self._line.keep_alive())
-            if self._turns.open and self._line.sent.seconds - self._told_at_seconds > STALLED_SECONDS:
-                raise VendorError(f"{VENDOR} said nothing about {STALLED_SECONDS:g} s of speech", retryable=True)
-
-    async def receive(self) -> None:
-        await self._translated(self._receive())
-        raise VendorError(f"{VENDOR} hung up", retryable=True)
-
-    async def _receive(self) -> None:
-        async for message in self._line.messages():
-            self._told_at_seconds = self._line.sent.seconds
-            for said in self._read(message):
-                self._heard(said)
-
-    def _read(self, message: Any) -> list[Heard]:
-        try:
-            return self._turns.read(message, self._line.sent, self._clock.boot())
-        except (AttributeError, TypeError, ValueError) as error:  # the SDK takes messages of any shape
-            what = f"{VENDOR} sent something that cannot be read: {type(error).__name__}: {error}"
-            return [HearingTrouble(VendorError(what, retryable=True))]
-
-    async def _translated(self, step: Awaitable[None]) -> None:
-        failure: VendorError
-        try:
-            return await step
-        except Exception as error:
-            failure = translated(error, self._key)
         raise failure
 
 
