@@ -11,6 +11,7 @@ import msgspec
 
 from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
+from greenroom_core.clock import SystemClock
 from greenroom_core.model.metrics import SessionMetrics
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.runtime.agent")
 
+_CLOCK = SystemClock()
+_CLOSING_CHECK_SECONDS = 0.02
 _FIGURES = frozenset(SessionMetrics.__struct_fields__)
 
 
@@ -65,9 +68,16 @@ def show_video_file(agent: HostedAgent, path: str) -> None:
 
 
 async def close(agent: HostedAgent) -> None:
+    """Returns when it has left its call.
+
+    `close()` of Vision Agents returns at once while another of its callers is still closing, and the end of a call
+    makes it one: such an agent is not `closed` and says that it is on its call until it has left.
+    """
     closing = agent.close()
     if inspect.isawaitable(closing):
         await closing
+    while getattr(agent, "closed", True) is False and agent.on_call_for() > 0:
+        await _CLOCK.sleep(_CLOSING_CHECK_SECONDS)
 
 
 def agent_metrics(agent: HostedAgent, session_id: str) -> AgentMetrics | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.stack import FleetPlan, Stack
+from tests.unit.test_exports import IMPORT_LINES
 
 from greenroom_core.model.metrics import SessionMetrics
 
@@ -102,3 +103,11 @@ async def test_in_a_runtime_pod(
         ended = await stack.until_ended(name)
         assert (ended["phase"], ended["reason"]) == ("Closed", "CloseRequested")
         assert [line.event for line in stack.journal.of(name)] == ["built", "joined", "left"], "under the object's name"
+
+
+async def test_their_import_lines_are_what_the_document_says(their_python: Path) -> None:
+    """The left column of the table in docs/migrating.md; their plugins are packages of their own."""
+    lines = [theirs for theirs, _ in IMPORT_LINES if "plugins" not in theirs]
+    assert len(lines) >= 10
+    process = await asyncio.create_subprocess_exec(their_python, "-c", "\n".join(lines))
+    assert await process.wait() == 0
