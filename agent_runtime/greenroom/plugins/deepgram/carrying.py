@@ -1,5 +1,7 @@
-"""One connection at work: the caller's sound out, what Deepgram says in. Decides when it is of no more use, and leaves it
-to others to make another."""
+"""One connection at work: the caller's sound out, what Deepgram says in.
+
+Decides when it is of no more use, and leaves it to others to make another.
+"""
 
 from __future__ import annotations
 
