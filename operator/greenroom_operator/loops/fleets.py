@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from greenroom_core.kube.errors import AlreadyExists, Denied, KubeError, NotFound, Refused, Unanswered
 from greenroom_core.kube.kinds import PODS, RUNTIMES
@@ -214,12 +214,8 @@ class Fleets:
         try:
             while True:
                 try:
-                    self._pods.learn(await self._client.create(PODS, key.namespace, body))
+                    self._pods.learn(await self._created(key, name, body))
                     logger.info("pod %s/%s created for revision %s", key.namespace, name, fleet.revision)
-                    return
-                except AlreadyExists:
-                    # Our own create whose answer was lost; the feed shows it.
-                    self._pods.learn(await self._client.get(PODS, key.namespace, name))
                     return
                 except Unanswered as error:
                     logger.warning("pod %s/%s: no answer, repeating: %s", key.namespace, name, error)
@@ -230,6 +226,12 @@ class Fleets:
         finally:
             memory.being_made -= 1
             self._mark(key)
+
+    async def _created(self, key: RuntimeKey, name: str, body: dict[str, Any]) -> Pod:
+        try:
+            return await self._client.create(PODS, key.namespace, body)
+        except AlreadyExists:  # our own create whose answer was lost
+            return await self._client.get(PODS, key.namespace, name)
 
     async def _delete(self, pod: Pod) -> None:
         """Only at the version seen empty: a label or a session that came meanwhile makes it a 409."""
