@@ -207,8 +207,9 @@ class Stage:
         self.launchers[meta.name] = launcher
         life = asyncio.create_task(host.run())
         try:
-            await self.when(lambda: runtime.ready)
-            await self._show(pod, phase="Running", ready=True)
+            await self.when(lambda: runtime.ready or life.done())
+            if not life.done():  # it may have been told to leave before it was ready
+                await self._show(pod, phase="Running", ready=True)
             await life
             await self._node.delete(PODS, NAMESPACE, meta.name, uid=meta.uid, grace_period_seconds=0)
         finally:
