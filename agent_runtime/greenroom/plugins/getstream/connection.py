@@ -38,7 +38,7 @@ class Connection(interfaces.Connection):
         clock: Clock,
         reconnect_timeout_seconds: float,
     ) -> None:
-        self._place = place
+        self._place: Place | None = place
         self._roster = roster
         self._session_id = session_id
         self._sink = sink
@@ -51,7 +51,7 @@ class Connection(interfaces.Connection):
         self._compare()
         try:
             async with asyncio.TaskGroup() as group:
-                for work in (self._follow_people(), self._follow_tracks(group), self._place.speech.run()):
+                for work in (self._follow_people(), self._follow_tracks(group), self._here.speech.run()):
                     self._spawn(group, work)
                 lost = await self._follow_states()
                 for task in self._tasks:
@@ -62,15 +62,28 @@ class Connection(interfaces.Connection):
             raise StreamError(f"the connection to Stream fell and {lost}")
 
     def send_audio(self, frame: bytes) -> None:
-        self._place.speech.send(frame)
+        if self._place is not None:
+            self._place.speech.send(frame)
 
     def clear_audio(self) -> None:
-        self._place.speech.clear()
+        if self._place is not None:
+            self._place.speech.clear()
 
     async def leave(self) -> None:
-        await self._place.leave(self._clock)
-        if dropped := self._place.speech.dropped_seconds:
+        place, self._place = self._place, None
+        if place is None:
+            return
+        await place.leave(self._clock)
+        if dropped := place.speech.dropped_seconds:
             logger.warning("[%s] %.2f s of speech could not be sent to the call", self._session_id, dropped)
+
+    @property
+    def _here(self) -> Place:
+        """The place, until it was left. Kept in no variable, which the traceback of a cancelled task would hold on to:
+        as long as anything refers to the SDK's call, it keeps connections to Stream."""
+        if self._place is None:
+            raise RuntimeError("the call has been left")
+        return self._place
 
     # --- what the SDK reports ---
 
@@ -84,7 +97,7 @@ class Connection(interfaces.Connection):
         while True:
             try:
                 async with self._clock.timeout(self._patience(away_since)):
-                    event = await anext(self._place.states)
+                    event = await anext(self._here.states)
             except StopAsyncIteration:
                 return None
             except TimeoutError:
@@ -109,7 +122,7 @@ class Connection(interfaces.Connection):
         return max(0.0, away_since + self._reconnect_timeout_seconds - self._clock.boot())
 
     async def _follow_people(self) -> None:
-        async for event in self._place.people:
+        async for event in self._here.people:
             if isinstance(event, getstream_rtc.ParticipantJoined):
                 if participant := self._roster.entered(event.participant):
                     self._sink.participant_joined(participant)
@@ -126,7 +139,7 @@ class Connection(interfaces.Connection):
     async def _follow_tracks(self, group: asyncio.TaskGroup) -> None:
         while True:
             try:
-                track = await anext(self._place.tracks)
+                track = await anext(self._here.tracks)
             except StopAsyncIteration:
                 return
             except getstream_rtc.RtcError as error:
@@ -147,7 +160,7 @@ class Connection(interfaces.Connection):
 
     def _compare(self) -> None:
         """Take over the SDK's list, after a join or when events were missed."""
-        new, gone = self._roster.replaced(self._place.call.participants())
+        new, gone = self._roster.replaced(self._here.call.participants())
         for participant in new:
             self._sink.participant_joined(participant)
         for participant in gone:
