@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from greenroom.isolation.wire import State
+    from greenroom.observability.metrics import Weighted
     from greenroom_core.clock import Clock
 
 
@@ -21,19 +22,23 @@ class ReportedAgent:
 
     def __init__(self, agent_id: str, clock: Clock, closing: Callable[[], Awaitable[None]]) -> None:
         self.id = agent_id
-        self.metrics = AgentMetrics()
+        self._figures: Weighted = {}
         self._clock = clock
         self._closing = closing
         self._idle_for = 0.0
         self._on_call_for = 0.0
         self._reported_at = 0.0
 
+    @property
+    def metrics(self) -> AgentMetrics:
+        return AgentMetrics.from_dict(self._figures)
+
     def take(self, state: State) -> None:
         self._idle_for = state.idle_for
         self._on_call_for = state.on_call_for
         self._reported_at = self._clock.boot()
         if state.figures is not None:
-            self.metrics = AgentMetrics.from_dict(state.figures)
+            self._figures = state.figures
 
     def has_left(self) -> None:
         self._idle_for = self._on_call_for = 0.0

@@ -101,10 +101,19 @@ class SessionProcess:
     async def _report(self) -> None:
         """Shows that the loop turns, too. What nobody reads is not heaped up."""
         while True:
-            if self._writer.transport.get_write_buffer_size() < _MOST_UNREAD_BYTES:
-                agent = self._life.agent
-                self._send(wire.Alive(_state(agent) if agent is not None else None))
+            try:
+                if self._writer.transport.get_write_buffer_size() < _MOST_UNREAD_BYTES:
+                    agent = self._life.agent
+                    self._send(wire.Alive(_state(agent) if agent is not None else None))
+            except MemoryError:
+                self._end_over_limit()
             await self._clock.sleep(self._report_every_seconds)
+
+    def _end_over_limit(self) -> None:
+        """The agent's code holds all that there may be."""
+        if self._memory_limit is not None:
+            kernel.lift_memory_limit()
+            self._life.leave(EndReason.AGENT_ERROR, over_memory_limit(self._memory_limit))
 
     # --- what the life tells ---
 

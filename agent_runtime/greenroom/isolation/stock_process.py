@@ -99,11 +99,12 @@ class Stock:
     # --- loading ---
 
     def _begin(self) -> wire.Begin:
-        while True:
-            self._buffer += self._control.recv(_CHUNK_BYTES) or sys.exit(0)
+        while data := self._control.recv(_CHUNK_BYTES):
+            self._buffer += data
             for order in wire.taken(self._buffer, wire.TO_STOCK):
                 assert isinstance(order, wire.Begin)
                 return order
+        sys.exit("the launcher let go of its stock before it said anything")
 
     def _imported(self, begin: wire.Begin) -> Recipe:
         """The agent file, as multiprocessing's spawned processes import it: not as `__main__`."""

@@ -16,6 +16,7 @@ from tests.integration.isolation import agents
 from tests.integration.isolation.stage import Session
 
 from greenroom.isolation import ProcessStock, RecipeSource
+from greenroom_core import logs
 from greenroom_core.clock import SystemClock
 
 
@@ -42,4 +43,5 @@ async def main(deeds: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    logs.set_up("INFO", "json")
     asyncio.run(main(sys.argv[1:]))

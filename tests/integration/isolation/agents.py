@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import random
 import signal
@@ -151,6 +152,8 @@ async def _do(what: str) -> None:
             raise Peculiar(f"{random.random()} {np.random.random()}")
         case "stdin":
             raise Peculiar(repr(sys.stdin.read()))
+        case "log":
+            logging.getLogger("mine").warning("a line of the agent's own")
         case "start a program":
             program = await asyncio.create_subprocess_exec("sleep", "1000")
             raise Peculiar(str(program.pid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -69,6 +70,33 @@ async def test_ctrl_c_is_for_the_launcher_alone() -> None:
     program.kill()
     await program.wait()
     await until(lambda: not any(is_running(pid) for pid in below))
+
+
+async def test_lines_of_a_session_are_logged_as_the_launcher_logs_and_bear_its_ids(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    program = await started(str(AGENT_FILE), "log")
+    await lines(program, 2)
+    said = ""
+
+    def line() -> dict[str, object] | None:
+        nonlocal said
+        said += capfd.readouterr().err
+        return next((json.loads(text) for text in said.splitlines() if "agent's own" in text), None)
+
+    await until(line)
+    program.kill()
+    await program.wait()
+    found = line()
+    assert found is not None
+    assert found | {"time": ""} == {
+        "time": "",
+        "level": "WARNING",
+        "logger": "mine",
+        "message": "a line of the agent's own",
+        "session": "s0",
+        "call": "one",
+    }
 
 
 async def test_a_file_without_a_main_guard_is_told_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
