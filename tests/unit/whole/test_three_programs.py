@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter
 
 import pytest
+from tests.fakes.apiserver import Script
+from tests.fakes.apiserver.faults import refusal
 from tests.fakes.virtual_time import run_virtual
 from tests.unit.whole.stage import Stage, stage
 
@@ -240,5 +242,23 @@ def test_sessions_that_waited_for_their_runtime_are_counted_only_by_who_decides_
                 (Phase.FAILED, EndReason.MAX_SESSIONS_PER_CALL),
                 (Phase.RUNNING, None),
             ]
+
+    run_virtual(story())
+
+
+def test_a_pod_of_which_neither_creation_nor_read_is_answered_is_made_once_all_the_same() -> None:
+    async def story() -> None:
+        async with stage() as here:
+            operator, _ = here.start_operator()
+            script = Script(here.clock)
+            operator._world.transport.faults = script  # type: ignore[attr-defined]
+            script.add(lambda r: r.method == "POST" and r.path.endswith("/pods") and not r.query, drop_reply=True)
+            script.add(lambda r: r.method == "GET" and "/pods/" in r.path, 20, answer=refusal(500, "InternalError"))
+            await here.create_runtime()
+            await ready(here)
+            await here.create_session("s1")
+            await here.until("s1", lambda s: s.status.joined_at is not None)
+            await here.when(lambda: script.used_up)
+            assert len(here.server.objects("pods")) == 1
 
     run_virtual(story())
