@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def known_pod(session: AgentSession, pods: Mapping[str, Pod]) -> Pod | None:
     """The pod that bears the name, as far as it is known. Names come back: the one that started it goes first."""
+    place = (session.metadata.namespace, session.spec.pod_name)
     started_by = pods.get(session.started_by)
-    if started_by is not None:
+    if started_by is not None and _place(started_by) == place:
         return started_by
-    here, name = session.metadata.namespace, session.spec.pod_name
-    return next((pod for pod in pods.values() if pod.metadata.name == name and pod.metadata.namespace == here), None)
+    return next((pod for pod in pods.values() if _place(pod) == place), None)
 
 
 def refusal(session: AgentSession, pod: Pod | None) -> Ending | None:
@@ -39,6 +39,10 @@ def refusal(session: AgentSession, pod: Pod | None) -> Ending | None:
     if pod_runtime_key(pod) != runtime_key(session):
         return EndReason.INVALID_SPEC, f"spec.podName: pod {name} is none of AgentRuntime {session.spec.runtime!r}"
     return None
+
+
+def _place(pod: Pod) -> tuple[str, str]:
+    return pod.metadata.namespace, pod.metadata.name
 
 
 def may_be(session: AgentSession, pod: Pod) -> bool:

@@ -63,3 +63,9 @@ def session(
 )
 def test_admission(known, taken, pod, expected):
     assert admission(known, taken, pod) is expected
+
+
+@pytest.mark.parametrize(("pod", "expected"), [(HERE, Admission.END), (COLD, Admission.END), (FULL, Admission.END)])
+def test_what_this_process_started_and_nobody_waits_for_is_ended(pod, expected):
+    assert admission(session(), -1, pod, wanted=False) is expected
+    assert admission(session(), 1, pod, wanted=False) is Admission.IGNORE
