@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.api")
 
-_PROBES = ("/health", "/ready", "/metrics")
-
 
 def bind(host: str, port: int) -> socket.socket:
     """A socket that listens as soon as the server has started, so that nobody connects before. Raises OSError."""
@@ -73,8 +71,6 @@ class Server(uvicorn.Server):
         self._draining: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
         self._interrupted = False
-        if access_log:
-            logging.getLogger("uvicorn.access").addFilter(worth_a_line)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._serving = asyncio.current_task()
@@ -154,12 +150,3 @@ class Housed:
                 return message
 
             await self._app(scope, receiving, sending)
-
-
-def worth_a_line(record: logging.LogRecord) -> bool:
-    """A filter for the access log: what probes ask every few seconds is in it only at DEBUG."""
-    arguments = record.args
-    if not isinstance(arguments, tuple) or len(arguments) < 3:
-        return True
-    path = str(arguments[2]).partition("?")[0]
-    return path not in _PROBES or logging.getLogger(record.name).isEnabledFor(logging.DEBUG)

@@ -23,7 +23,7 @@ __all__ = ["HTTP_LOGGERS", "JsonFormatter", "TextFormatter", "session_context", 
 
 OWN_LOGGER = "greenroom"
 HTTP_LOGGERS = ("uvicorn", "uvicorn.access", "uvicorn.error", "fastapi")
-PROBES = frozenset(("/health", "/ready"))
+PROBES = frozenset(("/health", "/ready", "/metrics"))
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _COLOURS = {"DEBUG": "\x1b[2m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[1;31m"}

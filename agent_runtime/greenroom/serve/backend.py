@@ -64,6 +64,7 @@ class LocalBackend:
         self._stops_launcher = False
 
     async def __aenter__(self) -> Self:
+        self._leaving = False
         if not self._launcher.running:
             await self._launcher.start()
             self._stops_launcher = True

@@ -44,7 +44,8 @@ def serve(
 
     SIGTERM: not ready, no new sessions, those here may finish for `drain_seconds`. Ctrl-C, or a second signal, closes
     at once. Leaves through SystemExit with one sentence when it cannot listen, with status 3 when the agent cannot be
-    warmed up. Handlers of the log are the caller's to set up, `http_log_level` is set here.
+    warmed up. The log is the caller's to set up (`greenroom_core.logs` keeps probes out of it), its levels of HTTP
+    are set here.
     """
     for http_logger in map(logging.getLogger, _HTTP_LOGGERS):
         if http_logger.level == logging.NOTSET:  # a level that a user has set stays
@@ -92,7 +93,7 @@ async def _until_the_end(web: server.Server, listener: socket.socket) -> int:
 
 def _collect_less_often() -> None:
     """Python looks for cycles after 700 new objects, a few starts: with many sessions alive that was a third of a
-    start's cost, and a stall in every call. Who has set another pace keeps it."""
+    start's cost, and a stall in every call. A slower pace stays as it is."""
     first, *rest = gc.get_threshold()
     if 0 < first < _COLLECT_EVERY:
         gc.set_threshold(_COLLECT_EVERY, *rest)

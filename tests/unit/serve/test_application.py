@@ -241,3 +241,16 @@ async def test_a_warm_up_that_fails_is_a_start_up_that_failed():
         await host.run(during)
     assert host.said == ["lifespan.startup.failed"]
     assert not launcher.running
+
+
+@story
+async def test_an_application_can_be_left_and_entered_again():
+    file = files()
+    app, launcher = application(file)
+    async with client(app) as http:
+        for _ in range(2):
+            async with lifespan(app):
+                assert (await http.get("/ready")).status_code == 200
+                assert (await http.post("/calls/room/sessions")).status_code == 201
+            assert not launcher.running
+            assert not launcher.sessions
