@@ -5,8 +5,10 @@ Knows nothing of what the commands mean.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ from redis.backoff import NoBackoff
 from greenroom.registry.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from greenroom_core.clock import Clock
 
@@ -31,12 +33,11 @@ _SILENCE_SECONDS = 10.0  # after it a subscription shows that it still lives
 
 
 def client_for(url: str, max_connections: int, timeout_seconds: float) -> Redis:
-    """A client that waits for a free connection, and leaves the retrying to us."""
+    """A client that waits for a free connection, and leaves retrying and the time limit of a command to us."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=max_connections,
         timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
@@ -78,8 +79,9 @@ class Link:
         """The answer. Raises StoreUnavailable when Redis was not reached in time, RedisError for other refusals."""
         problems: list[exceptions.RedisError] = []
         try:
-            async with self._clock.timeout(self._timeout_seconds):
-                return await self._tried(words, problems)
+            with _cancellable():
+                async with self._clock.timeout(self._timeout_seconds):
+                    return await self._tried(words, problems)
         except TimeoutError:
             why = f": {problems[-1]}" if problems else ""
             text = f"Redis at {self.address} did not answer within {self._timeout_seconds:g} s{why}"
@@ -109,7 +111,8 @@ class Link:
     async def _subscribed(self, channel: str) -> AsyncIterator[bytes | None]:
         pubsub = self._client.pubsub()
         try:
-            await pubsub.subscribe(channel)
+            with _cancellable():
+                await pubsub.subscribe(channel)
             silences = 0
             while True:
                 message = await pubsub.get_message(timeout=_SILENCE_SECONDS)
@@ -117,7 +120,8 @@ class Link:
                 if silences > 1:
                     raise exceptions.ConnectionError(f"nothing heard for {silences * _SILENCE_SECONDS:g} s")
                 if message is None:
-                    await pubsub.ping()
+                    with _cancellable():
+                        await pubsub.ping()
                 elif message["type"] == "subscribe":
                     yield None
                 elif message["type"] == "message":
@@ -139,6 +143,20 @@ class Link:
 def as_bytes(value: bytes | str) -> bytes:
     """A client may have been told to decode what it reads."""
     return value.encode() if isinstance(value, str) else value
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Raises the cancellation that came while the block ran, should it have been lost in there.
+
+    A client that has a socket timeout sends by `asyncio.wait_for`, and that of Python 3.11 loses one that comes in the
+    very moment in which the sending is done.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 @cache

@@ -34,7 +34,7 @@ class TestContract(RegistryContract):
 
 
 def on(server: RedisServer, node_id: str, **options: float) -> SessionRegistry:
-    store = RedisSessionKVStore(url=server.url, timeout_seconds=2.0)
+    store = RedisSessionKVStore(url=server.url, timeout_seconds=1.0)
     return SessionRegistry(store, node_id=node_id, **options)
 
 
