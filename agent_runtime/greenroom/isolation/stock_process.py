@@ -35,6 +35,8 @@ _MOST_FDS = 8
 
 def main(control: int, lifeline: int) -> NoReturn:
     """`control` is a stream socket to the launcher, `lifeline` the read end of a pipe that only it can write to."""
+    for descriptor in (control, lifeline):
+        os.set_inheritable(descriptor, False)
     kernel.die_with_parent()
     kernel.take_over_orphans()
     for number in (signal.SIGINT, signal.SIGTERM):
