@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: the table of figures, and the same as JSON. All is measured in one run, the floor too.
+"""`python -m tests.bench`: the tables of figures, and the same as JSON. All is measured in one run, the floor too.
 
 The exit status is 0 when all starts came about and every promise held; missed targets are told, not failed.
 """
@@ -16,6 +16,7 @@ import yaml
 from tests.bench.floor import Floor
 from tests.bench.report import Report, write
 from tests.bench.scenes import Scenes
+from tests.bench.server.rounds import Rounds
 from tests.crds import install
 from tests.stack import FleetPlan, Stack
 
@@ -31,6 +32,7 @@ def main() -> None:
     disk = parser.add_mutually_exclusive_group()
     disk.add_argument("--unsafe-no-fsync", action="store_true", help="etcd does not wait for the disk")
     disk.add_argument("--both", action="store_true", help="once with etcd syncing, once without")
+    parser.add_argument("--server-rounds", type=int, default=3, help="turns of each side of the server's rows; 0: none")
     parser.add_argument("--out", type=Path, help="where the JSON goes (default bench-results/<time>.json)")
     options = parser.parse_args()
     out = options.out or Path("bench-results") / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
@@ -38,7 +40,11 @@ def main() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         binaries = find_binaries()
         reports = [runner.run(measured(binaries, unsafe_no_fsync=unsafe)) for unsafe in variants]
-    write(out, reports, {"etcd": binaries.etcd_version, "kubernetes": binaries.kubernetes_version})
+        server = runner.run(Rounds(options.server_rounds).measured()) if options.server_rounds else None
+    if server is not None:
+        print("\n".join(["", *server.lines(), ""]), flush=True)
+    versions = {"etcd": binaries.etcd_version, "kubernetes": binaries.kubernetes_version}
+    write(out, reports, versions, server.plain() if server is not None else None)
     print(f"figures in {out}")
 
 

@@ -102,9 +102,10 @@ def machine() -> dict[str, Any]:
     return {"cpus": os.cpu_count(), "cpu": model, "python": platform.python_version(), "system": platform.system()}
 
 
-def write(path: Path, reports: list[Report], versions: dict[str, str]) -> None:
+def write(path: Path, reports: list[Report], versions: dict[str, str], server: dict[str, Any] | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = {"machine": machine(), "versions": versions, "runs": [report.plain() for report in reports]}
+    runs = [report.plain() for report in reports]
+    whole = {"machine": machine(), "versions": versions, "runs": runs, "server": server}
     path.write_text(json.dumps(whole, indent=1) + "\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import tempfile
 from collections import defaultdict
@@ -16,7 +15,8 @@ from tests.bench.server import comparison
 from tests.bench.server.sides import Figures, Redis, Side, running
 from tests.interop.environment import PEER, PeerMissing, peer_python
 
-from greenroom_local.ports import free_ports
+from greenroom_local.binaries import find_installed_redis
+from greenroom_local.ports import LOOPBACK, free_ports
 
 OURS, THEIRS = "greenroom", "vision_agents.core"
 KINDS = ("starts", "http", "idle")
@@ -74,25 +74,13 @@ class Rounds:
 
 @contextlib.asynccontextmanager
 async def redis_server() -> AsyncIterator[Redis | None]:
-    """One that keeps nothing; None where it is not installed."""
-    program = shutil.which("redis-server")
+    """One that keeps nothing; None where none is to be had."""
+    program = find_installed_redis()
     if program is None:
         yield None
         return
     (port,) = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as folder:
-        words = (
-            program,
-            "--port",
-            str(port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            folder,
-        )
+        words = (str(program), "--port", str(port), "--bind", LOOPBACK, "--save", "", "--dir", folder)
         async with running(words, port, b"PING\r\n", b"+PONG"):
             yield Redis(port)
