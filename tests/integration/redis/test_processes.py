@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from tests.integration.redis import node
 from tests.redis_server import RedisServer
-from tests.unit.registry.registry_contract import ids, info
+from tests.unit.registry.sessions import ids, info
 from tests.unit.registry.waiting import until, until_not
 
 from greenroom.errors import MaxConcurrentSessionsExceeded

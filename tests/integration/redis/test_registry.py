@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 from tests.redis_server import RedisServer
-from tests.unit.registry.registry_contract import SHORT_TTL, RegistryContract, ended, ids, info
+from tests.unit.registry.registry_contract import SHORT_TTL, RegistryContract
+from tests.unit.registry.sessions import ended, ids, info
 from tests.unit.registry.waiting import until, until_not
 
 from greenroom.errors import MaxConcurrentSessionsExceeded

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from tests.unit.registry.sessions import ended, ids, info
 from tests.unit.registry.waiting import until, until_not
 
 from greenroom.errors import MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded
 from greenroom.observability import AgentMetrics
-from greenroom.registry import SessionInfo, SessionKVStore, SessionRegistry
+from greenroom.registry import SessionKVStore, SessionRegistry
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
 
@@ -40,19 +41,6 @@ WILD_CALLS = [
     "x" * 3000,
     "x" * 3001,
 ]
-
-
-def info(session_id: str, call_id: str = "call", node_id: str = "a") -> SessionInfo:
-    now = time.time()
-    return SessionInfo(session_id, call_id, node_id, now, now, created_at=now)
-
-
-def ended(session: SessionInfo, reason: EndReason = EndReason.FINISHED) -> SessionInfo:
-    return replace(session, phase=Phase.CLOSED, reason=reason, ended_at=time.time())
-
-
-def ids(infos: list[SessionInfo]) -> set[str]:
-    return {one.session_id for one in infos}
 
 
 class RegistryContract:

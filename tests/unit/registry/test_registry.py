@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 from tests.fakes.virtual_time import VirtualClock
-from tests.unit.registry.registry_contract import RegistryContract, ended, info
+from tests.unit.registry.registry_contract import RegistryContract
+from tests.unit.registry.sessions import ended, info
 from tests.unit.registry.stores import OldStyleStore
 from tests.unit.runtime.stories import story
 
