@@ -40,6 +40,7 @@ class Heartbeat:
         self._keys = keys
         self._every_seconds = every_seconds
         self._clock = clock
+        self._stopping = False
         self._loop = asyncio.new_event_loop()
         self._beating = self._loop.create_task(self._beat(), name="session-heartbeat")
         self._thread = threading.Thread(target=self._run, name="session-heartbeat", daemon=True)
@@ -49,6 +50,7 @@ class Heartbeat:
 
     async def stop(self) -> None:
         """Returns when the thread has ended."""
+        self._stopping = True  # should a store lose the cancellation
         with suppress(RuntimeError):  # its loop is closed: it ended by itself
             self._loop.call_soon_threadsafe(self._beating.cancel)
         await asyncio.to_thread(self._thread.join)
@@ -64,7 +66,7 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         try:
-            while True:
+            while not self._stopping:
                 await self._clock.sleep(await self._renew())
         finally:
             await self._store.close()

@@ -29,25 +29,35 @@ _JSON = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """In seconds. `ttl`: how long a record lives without its owner; `kept`: how long an ended session is listed."""
+    """In seconds. `ttl`: how long a record lives without its owner; `kept`: how long an ended session is listed.
+
+    `alone`: no other registry reads the store, which dies with its owner. Its keys hold the places then; what they
+    would say stands in the owner's memory, and nobody could open a will.
+    """
 
     ttl: float
     kept: float
+    alone: bool = False
 
 
 @dataclass(slots=True)
 class Own:
-    """A session of this registry: what is known of it, and its two keys."""
+    """A session of this registry: what is known of it, and its two keys, of which one is seldom asked for."""
 
     info: SessionInfo
     record: str
-    note: str
 
     @classmethod
     def of(cls, info: SessionInfo) -> Own:
-        return cls(info, record_key(info.call_id, info.session_id), ended_key(info.call_id, info.session_id))
+        return cls(info, record_key(info.call_id, info.session_id))
+
+    @property
+    def note(self) -> str:
+        return ended_key(self.info.call_id, self.info.session_id)
 
     def living(self, now: float, lifetimes: Lifetimes) -> list[Entry]:
+        if lifetimes.alone:
+            return [Entry(self.record, b"", lifetimes.ttl)]
         values = self.info.to_dict()
         entries = [Entry(self.record, _encoded(values), lifetimes.ttl)]
         if lifetimes.kept > 0:
@@ -57,8 +67,10 @@ class Own:
 
     def lives(self, lifetimes: Lifetimes) -> list[tuple[str, float]]:
         """Keys and times to live, to renew what :meth:`living` wrote."""
-        both = [(self.record, lifetimes.ttl), (self.note, lifetimes.ttl + lifetimes.kept)]
-        return both if lifetimes.kept > 0 else both[:1]
+        lives = [(self.record, lifetimes.ttl)]
+        if lifetimes.kept > 0 and not lifetimes.alone:
+            lives.append((self.note, lifetimes.ttl + lifetimes.kept))
+        return lives
 
 
 def _lost(node_id: str, at: float) -> dict[str, Any]:
@@ -84,7 +96,7 @@ def _encoded(values: Mapping[str, Any]) -> bytes:
 
 def decode(value: bytes | None) -> SessionInfo | None:
     """None for no value, and for one that is no record of ours, which the log then tells."""
-    if value is None:
+    if not value:
         return None
     try:
         return SessionInfo.from_dict(json.loads(value))

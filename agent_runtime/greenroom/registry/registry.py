@@ -65,7 +65,7 @@ class SessionRegistry:
         self._clock = clock or SystemClock()
         self._store = store if store is not None else InMemorySessionKVStore(clock=self._clock)
         self._node_id = node_id or str(uuid.uuid4())
-        self._lifetimes = records.Lifetimes(ttl, kept_seconds)
+        self._lifetimes = records.Lifetimes(ttl, kept_seconds, alone=store is None)
         self._own: dict[_Id, records.Own] = {}
         self._asked: set[_Id] = set()
         self._wake: Callable[[str, str], None] | None = None
@@ -160,11 +160,15 @@ class SessionRegistry:
     async def register(self, call_id: str, session_id: str) -> None:
         """Take in a session that runs already, whatever the limits; it is ours even if the store fails just now."""
         now = self._now()
-        await self.update(SessionInfo(session_id, call_id, self._node_id, now, now))
+        info = SessionInfo(session_id, call_id, self._node_id, now, now)
+        self._own[call_id, session_id] = records.Own.of(info)
+        await self.update(info)
 
     async def update(self, info: SessionInfo) -> None:
-        """Write the new state of a session of ours."""
-        own = self._own.setdefault((info.call_id, info.session_id), records.Own.of(info))
+        """Write the new state of a session of ours; one that is over stays so."""
+        own = self._own.get((info.call_id, info.session_id))
+        if own is None:
+            return
         own.info = info
         await self._at_rest.wait()
         await self._store.put_within(self._living([own]))

@@ -15,6 +15,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from tests.redis_server import RedisServer
 from tests.unit.registry.store_contract import LONG, StoreContract
 
+import greenroom.registry
 from greenroom.registry import Entry, SessionKVStore, StoreUnavailable
 from greenroom.registry.redis import RedisSessionKVStore
 
@@ -242,6 +243,10 @@ class TestTwin:
             assert RedisSessionKVStore(client=client).twin() is None
 
 
+def test_with_the_package_it_is_among_the_others():
+    assert greenroom.registry.RedisSessionKVStore is RedisSessionKVStore
+
+
 def test_without_the_package_the_extra_is_named(tmp_path: Path):
     """Asked of a fresh process, in which `redis` cannot be found."""
     script = """
@@ -252,11 +257,12 @@ class Without:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Without())
 import greenroom.registry
+print(hasattr(greenroom.registry, "RedisSessionKVStore"), end=" ")
 try:
     import greenroom.registry.redis
 except ModuleNotFoundError as error:
     print(error.name, "|", error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.startswith("redis | ")
+    assert done.stdout.startswith("False redis | ")
     assert "greenroom[redis]" in done.stdout

@@ -136,6 +136,17 @@ class RegistryContract:
             assert await node.get_for_call("call") == []
             assert [(one.phase, one.reason) for one in await node.list("call")] == [(Phase.CLOSED, EndReason.FINISHED)]
 
+    async def test_what_is_over_stays_over(self, nodes: tuple[SessionRegistry, ...]):
+        a, b = nodes
+        session = info("s1")
+        await a.admit(session)
+        await a.finish(ended(session))
+        await a.update(session)
+        await a.update_metrics("call", "s1", AgentMetrics())
+        await a.refresh({"s1": AgentMetrics()})
+        assert await a.get("call", "s1") is await b.get("call", "s1") is None
+        assert [one.phase for one in await b.list()] == [Phase.CLOSED]
+
     async def test_a_removed_session_was_never_there(self, nodes: tuple[SessionRegistry, ...]):
         a, b = nodes
         await a.register("call", "s1")
