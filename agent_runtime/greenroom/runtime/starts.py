@@ -15,7 +15,16 @@ from greenroom.errors import InvalidParameters, NoFreeSlot, RegistryUnavailable,
 from greenroom.runtime import own
 from greenroom.runtime.fed import keep_fed
 from greenroom_core.kube.client import Selection
-from greenroom_core.kube.errors import AlreadyExists, Conflict, Denied, Invalid, KubeError, NotFound, Unanswered
+from greenroom_core.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Denied,
+    Invalid,
+    KubeError,
+    NotFound,
+    Refused,
+    Unanswered,
+)
 from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import SESSIONS
 from greenroom_core.model import names
@@ -185,12 +194,15 @@ class OwnStarts:
         """Repeats it, unchanged, until there is an answer."""
         try:
             await self._created(start, body)
+        except Refused as refusal:
+            start.failed(_as_told(refusal))
         except Exception as error:
             start.failed(error)
 
     async def _created(self, start: OwnStart, body: AgentSession) -> None:
+        """Raises Refused. `start.gone` says then that there is certainly no object."""
         denied_until = self._clock.boot() + _DENIED_SECONDS
-        level = logging.WARNING
+        level, doubtful = logging.WARNING, False
         while start.error is None:
             try:
                 self._take(await self._client.create(SESSIONS, self._settings.namespace, body))
@@ -198,15 +210,15 @@ class OwnStarts:
             except AlreadyExists:  # what was not answered has been carried out
                 start.doubt()
                 return
-            except Invalid as refusal:
-                raise InvalidParameters(refusal.message) from refusal
             except (Unanswered, Denied) as problem:
                 if isinstance(problem, Denied) and self._clock.boot() >= denied_until:
-                    raise RegistryUnavailable(f"the session could not be created: {problem}") from problem
+                    start.gone = not doubtful
+                    raise
                 logger.log(level, "session %s: %s; trying again", start.name, problem)
-                level = logging.DEBUG
-            except KubeError as problem:
-                raise RegistryUnavailable(f"the session could not be created: {problem}") from problem
+                level, doubtful = logging.DEBUG, doubtful or isinstance(problem, Unanswered)
+            except Refused:
+                start.gone = not doubtful
+                raise
             await self._clock.sleep(_PAUSE_SECONDS)
 
     async def _outcome(self, start: OwnStart) -> Attempt:
@@ -319,3 +331,10 @@ class OwnStarts:
     def _tidied(self, task: asyncio.Task[None]) -> None:
         self._tidying.discard(task)
         self._on_settled()
+
+
+def _as_told(refusal: Refused) -> Exception:
+    """What the API server's no to a creation is to who asked for it."""
+    if isinstance(refusal, Invalid):
+        return InvalidParameters(refusal.message)
+    return RegistryUnavailable(f"the session could not be created: {refusal}")

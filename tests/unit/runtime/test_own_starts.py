@@ -299,6 +299,9 @@ async def test_a_call_id_that_cannot_be_is_refused():
         with pytest.raises(InvalidParameters, match="callId"):
             await launchers(here)[0].start_session("Not A Call")
         assert objects(here) == []
+        begun = here.clock.boot()
+        await launchers(here)[0].stop()
+        assert here.clock.boot() - begun < 1, "there is nothing to be removed"
 
 
 @story
