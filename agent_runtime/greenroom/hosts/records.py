@@ -49,7 +49,10 @@ class Records:
         if resident.over:
             return
         info, former = resident.info, resident.first_id
-        if resident.admitted and former != info.session_id:
+        if not resident.admitted:
+            resident.admitted = True
+            await self._tried(self.registry.take_in(info), info.session_id)
+        elif former != info.session_id:
             await self._tried(self.registry.rename(info, former), info.session_id)
         else:
             await self._tried(self.registry.update(info), info.session_id)

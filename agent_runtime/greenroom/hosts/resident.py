@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Resident:
-    """`admitted`: the registry knows it since before its agent was built. `awaited`: its starter waits for the agent,
-    and records it. `over`: its agent has left. `gone` is set when its place is free, too."""
+    """`admitted`: the registry knows it, perhaps since before its agent was built. `awaited`: its starter waits for
+    the agent, and records it. `over`: its agent has left. `gone` is set when its place is free, too."""
 
     info: SessionInfo
     admitted: bool

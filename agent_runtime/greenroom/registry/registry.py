@@ -158,10 +158,13 @@ class SessionRegistry:
         self._own[info.call_id, info.session_id] = own
 
     async def register(self, call_id: str, session_id: str) -> None:
-        """Take in a session that runs already, whatever the limits; it is ours even if the store fails just now."""
+        """Take in a session that runs already, and of which nothing else is known."""
         now = self._now()
-        info = SessionInfo(session_id, call_id, self._node_id, now, now)
-        self._own[call_id, session_id] = records.Own.of(info)
+        await self.take_in(SessionInfo(session_id, call_id, self._node_id, now, now))
+
+    async def take_in(self, info: SessionInfo) -> None:
+        """Take in a session that runs already, whatever the limits; it is ours even if the store fails just now."""
+        self._own[info.call_id, info.session_id] = records.Own.of(info)
         await self.update(info)
 
     async def update(self, info: SessionInfo) -> None:
