@@ -103,6 +103,7 @@ def bench() -> int:
     """The table of figures; ARGS goes to the bench."""
     _prepare(WORK_EXTRAS, dev=True)
     _find_binaries()
+    _find_redis()
     return _become("python", "-m", "tests.bench", *_extra_arguments())
 
 
@@ -259,7 +260,7 @@ def _find_helm() -> None:
 
 
 def _find_redis() -> None:
-    """Only the tests of the shared session registry want it; they fail without one, the others still run."""
+    """Only the tests of the shared session registry want it, and rows of the bench; the others still run."""
     _local()
     from greenroom_local.binaries import NotFound, find_redis
 
