@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom.errors import InvalidParameters, NoFreeSlot, RegistryUnavailable, StartAbandoned, StartTimedOut
 from greenroom.runtime import own
 from greenroom.runtime.fed import keep_fed
+from greenroom.runtime.own_start import OwnStart
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import (
     AlreadyExists,
@@ -51,49 +52,6 @@ _PAUSE_SECONDS = 0.2
 _DENIED_SECONDS = 3.0
 _RECHECK_SECONDS = 0.5
 _CLEAN_UP_PAUSES_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-
-
-class OwnStart:
-    """One start, as far as it has come. Whoever tells it something wakes the one who waits for it."""
-
-    def __init__(self, wanted: Wanted, name: str) -> None:
-        self.wanted = wanted
-        self.name = name
-        self.session: AgentSession | None = None
-        self.attempt: Attempt | None = None
-        self.error: Exception | None = None
-        self.doubted = False
-        self.unwanted = False
-        self.gone = False
-        self.moved = asyncio.Event()
-
-    def taken_up(self, attempt: Attempt) -> None:
-        """The pod runs it now."""
-        self.attempt = attempt
-        self.moved.set()
-
-    def failed(self, error: Exception) -> None:
-        """It will not run. The first error stays."""
-        self.error = self.error or error
-        self.moved.set()
-
-    def withdraw(self, why: str) -> None:
-        """Nobody will have it any longer."""
-        self.unwanted = True
-        self.failed(StartAbandoned(why))
-
-    def observe(self, session: AgentSession) -> None:
-        """The newest body while no pod holds it."""
-        self.session = session
-        if session.ended:
-            self.failed(own.refusal(session))
-        elif session.deleting:
-            self.failed(StartAbandoned("the session was deleted before its agent was built"))
-
-    def doubt(self) -> None:
-        """It is none of those without a pod any longer, which proves nothing."""
-        self.doubted = True
-        self.moved.set()
 
 
 class OwnStarts:
