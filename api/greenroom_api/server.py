@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from greenroom_api.app import lifespan
+from greenroom_api.wire import GatheringProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -60,6 +61,7 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             Housed(app),
+            http=GatheringProtocol,
             log_config=None,
             access_log=access_log,
             lifespan="on",

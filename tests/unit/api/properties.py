@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from greenroom_api.server import Housed, bind
+from greenroom_api.wire import GatheringProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +88,10 @@ def served(make: Callable[[], AbstractAsyncContextManager[FastAPI]]) -> Iterator
 
     async def run() -> None:
         async with make() as app:
-            server = _Background(uvicorn.Config(Housed(app), log_config=None, access_log=False, lifespan="on"))
+            config = uvicorn.Config(
+                Housed(app), http=GatheringProtocol, log_config=None, access_log=False, lifespan="on"
+            )
+            server = _Background(config)
             servers.append(server)
             ready.set()
             await server.serve([listener])
