@@ -60,7 +60,7 @@ class AgentServiceServicer:
 
     def StartSession(self, request, context):
         """Answers when the agent is built and about to join. RESOURCE_EXHAUSTED at a limit, INVALID_ARGUMENT for what
-        cannot be a call, INTERNAL where the agent could not be built.
+        cannot be a call, UNAVAILABLE from a server that is leaving, INTERNAL where the agent could not be built.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

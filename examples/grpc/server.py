@@ -25,6 +25,7 @@ from greenroom import (
     MaxSessionsPerCallExceeded,
     User,
 )
+from greenroom.errors import StartAbandoned
 from greenroom.plugins import local, wav
 
 GRACE_SECONDS = 5.0
@@ -70,6 +71,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             )
         except (MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded) as limit:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(limit))
+        except StartAbandoned as reason:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(reason))
         except ValueError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except Exception:
@@ -101,9 +104,6 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
 async def serve(address: str) -> None:
     """Start the launcher, then serve, until a signal."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     launcher = AgentLauncher(create_agent=create_agent, join_call=join_call, max_concurrent_sessions=10)
     async with launcher:
         server = grpc.aio.server()
@@ -111,8 +111,24 @@ async def serve(address: str) -> None:
         port = server.add_insecure_port(address)
         await server.start()
         print(f"listening on port {port}", flush=True)
-        await stop.wait()
+        await told_to_end(launcher)
         await server.stop(GRACE_SECONDS)
+
+
+async def told_to_end(launcher: AgentLauncher) -> None:
+    """SIGTERM lets the sessions finish first, Ctrl-C does not wait for them."""
+    interrupted, terminated = asyncio.Event(), asyncio.Event()
+    for number, event in ((signal.SIGINT, interrupted), (signal.SIGTERM, terminated)):
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+
+    async def drained() -> None:
+        await terminated.wait()
+        await launcher.drain()
+
+    waiting = [asyncio.create_task(interrupted.wait()), asyncio.create_task(drained())]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
 
 
 if __name__ == "__main__":

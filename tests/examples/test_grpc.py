@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ with grpc.insecure_channel(sys.argv[1]) as channel:
         async with Program(probe, f"127.0.0.1:{port}") as client:
             assert await client.end(None, seconds=60) == 0, client.output
         assert client.lines == ["INVALID_ARGUMENT", "NOT_FOUND", "NOT_FOUND", "RESOURCE_EXHAUSTED"]
-        assert await server.end() == 0, "it closes its ten agents"
+        assert await server.end(signal.SIGINT) == 0, "it closes its ten agents"
 
 
 def test_generated_code_is_current(tmp_path: Path) -> None:
