@@ -8,7 +8,6 @@ nothing of agents, and decides no end.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
 from collections import deque
@@ -21,8 +20,10 @@ from greenroom.redaction import described
 from greenroom.registry import records
 from greenroom.registry.heartbeat import Heartbeat
 from greenroom.registry.info import SessionInfo
-from greenroom.registry.keys import ENDED, SESSIONS, call_folder, close_key, ended_key, record_key
+from greenroom.registry.keys import SESSIONS, call_folder, ended_key, record_key
 from greenroom.registry.memory import InMemorySessionKVStore
+from greenroom.registry.reading import Reading
+from greenroom.registry.requests import CloseRequests, Id
 from greenroom.registry.store import Entry
 from greenroom_core.clock import SystemClock
 
@@ -35,11 +36,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.runtime.registry")
 
-_CLOSE_REQUEST_SECONDS = 86_400.0
 _KEPT_AT_MOST = 1_000
 _BATCH = 100
-
-_Id = tuple[str, str]  # call id, session id
 
 
 class SessionRegistry:
@@ -66,11 +64,11 @@ class SessionRegistry:
         self._store = store if store is not None else InMemorySessionKVStore(clock=self._clock)
         self._node_id = node_id or str(uuid.uuid4())
         self._lifetimes = records.Lifetimes(ttl, kept_seconds, alone=store is None)
-        self._own: dict[_Id, records.Own] = {}
-        self._asked: set[_Id] = set()
-        self._wake: Callable[[str, str], None] | None = None
+        self._own: dict[Id, records.Own] = {}
+        self._reading = Reading(self._store)
+        self._requests = CloseRequests(self._store, self._node_id, self._own.keys())
         self._notes: deque[str] = deque()  # of our ended sessions, oldest first
-        self._owed: dict[_Id, tuple[_Entries, _Keys]] = {}  # ends that the store has not taken yet
+        self._owed: dict[Id, tuple[_Entries, _Keys]] = {}  # ends that the store has not taken yet
         self._refreshing = asyncio.Lock()
         self._at_rest = asyncio.Event()  # no refresh is writing at the moment
         self._at_rest.set()
@@ -91,7 +89,7 @@ class SessionRegistry:
         """Called once, before anything else. Raises what the store raises if it cannot be reached."""
         await self._store.start()
         self._renewed_at = self._clock.boot()
-        self._tasks = [asyncio.create_task(self._listen(), name="registry-listen")]
+        self._tasks = [asyncio.create_task(self._requests.listen(), name="registry-listen")]
         twin = self._store.twin() if isinstance(self._clock, SystemClock) else None
         if twin is None:
             self._tasks.append(asyncio.create_task(self._beat(), name="registry-heartbeat"))
@@ -183,10 +181,10 @@ class SessionRegistry:
         await self._at_rest.wait()
         await self._store.put_within(self._living([own]), drop=[former.record, former.note])
         # From here on a request in the old name is refused; one from before is taken over.
-        asked = await self.get_close_requests({former_id: info.call_id})
-        await self._store.delete([self._forget_request(info.call_id, former_id)])
+        asked = await self._requests.among([(info.call_id, former_id)])
+        await self._store.delete([self._requests.forget((info.call_id, former_id))])
         if asked:
-            self._tell(info.call_id, info.session_id)
+            self._requests.tell((info.call_id, info.session_id))
 
     async def finish(self, info: SessionInfo) -> None:
         """A session of ours is over, as `info` tells: its places are free, and it is listed for a while.
@@ -209,7 +207,7 @@ class SessionRegistry:
     async def update_metrics(self, call_id: str, session_id: str, metrics: Any) -> None:
         """Write the figures of one session at once. `metrics`: an AgentMetrics, figures by name, or with `to_dict`."""
         own = self._own.get((call_id, session_id))
-        info = own.info if own is not None else await self._read(call_id, session_id)
+        info = own.info if own is not None else await self._reading.one(call_id, session_id)
         if info is None:
             return
         info = replace(info, metrics=records.snapshot(metrics), metrics_updated_at=self._now())
@@ -238,72 +236,34 @@ class SessionRegistry:
         That is at once if the store notifies, or the request was made here. What :meth:`get_close_requests` says holds
         in any case: ask it from time to time.
         """
-        self._wake = wake
+        self._requests.wake = wake
 
     async def get_close_requests(self, sessions: Mapping[str, str]) -> list[str]:
         """Those of `sessions` (session id → call id) that were asked to close and have not ended since."""
-        if not sessions:
-            return []
-        flags = await self._store.mget([close_key(call_id, session_id) for session_id, call_id in sessions.items()])
-        return [
-            session_id
-            for (session_id, call_id), flag in zip(sessions.items(), flags, strict=True)
-            if flag is not None or (call_id, session_id) in self._asked
-        ]
+        asked = await self._requests.among([(call_id, session_id) for session_id, call_id in sessions.items()])
+        return [session_id for _, session_id in asked]
 
     # --- anyone's ---
 
     async def request_close(self, call_id: str, session_id: str) -> bool:
         """Ask for a session's end, wherever it runs. False: there is no such living session, and nothing was asked."""
         if (call_id, session_id) in self._own:
-            self._tell(call_id, session_id)
+            self._requests.tell((call_id, session_id))
             return True
-        info = await self._read(call_id, session_id)
-        if info is None:
-            return False
-        flag = close_key(call_id, session_id)
-        await self._store.set(flag, b"", _CLOSE_REQUEST_SECONDS)
-        if await self._read(call_id, session_id) is None:  # it ended meanwhile: nobody would take the flag away
-            await self._store.delete([flag])
-            return False
-        await self._store.notify(_channel(info.node_id), json.dumps([call_id, session_id]).encode())
-        return True
+        return await self._requests.leave((call_id, session_id), self._reading.one)
 
     async def get(self, call_id: str, session_id: str) -> SessionInfo | None:
         """A living session. Of ours the newest there is, without asking the store."""
         own = self._own.get((call_id, session_id))
-        return own.info if own is not None else await self._read(call_id, session_id)
+        return own.info if own is not None else await self._reading.one(call_id, session_id)
 
     async def get_for_call(self, call_id: str) -> _Sessions:
         """The living sessions of a call."""
-        return list((await self._all_living(call_id)).values())
+        return list((await self._reading.living(call_id, self._own.values())).values())
 
     async def list(self, call_id: str | None = None) -> _Sessions:
         """The sessions of a call, or all: living ones, those that ended lately, and those lost with their node."""
-        # Notes first: a session that comes after this look has one, too, and must not seem lost for it.
-        notes = await self._store.list_folder(_folder(ENDED, call_id))
-        living = await self._all_living(call_id)
-        ended = [note for note in notes if SESSIONS + note.removeprefix(ENDED) not in living]
-        found = [*living.values(), *(await self._decoded(ended)).values()]
-        return sorted(found, key=lambda info: (_created(info), info.session_id))
-
-    # --- inside: reading ---
-
-    async def _read(self, call_id: str, session_id: str) -> SessionInfo | None:
-        return records.decode(await self._store.get(record_key(call_id, session_id)))
-
-    async def _all_living(self, call_id: str | None) -> dict[str, SessionInfo]:
-        """By key; ours from memory."""
-        ours = {own.record: own.info for own in self._own.values() if call_id in (None, own.info.call_id)}
-        keys = await self._store.list_folder(_folder(SESSIONS, call_id))
-        return ours | await self._decoded([key for key in keys if key not in ours])
-
-    async def _decoded(self, keys: Sequence[str]) -> dict[str, SessionInfo]:
-        values: list[bytes | None] = []
-        for start in range(0, len(keys), _BATCH):
-            values += await self._store.mget(list(keys[start : start + _BATCH]))
-        infos = zip(keys, map(records.decode, values), strict=True)
-        return {key: info for key, info in infos if info is not None}
+        return await self._reading.all(call_id, self._own.values())
 
     # --- inside: writing ---
 
@@ -316,22 +276,18 @@ class SessionRegistry:
 
     async def _end(self, call_id: str, session_id: str, entries: _Entries, drop: _Keys) -> None:
         self._own.pop((call_id, session_id), None)
-        drop.append(self._forget_request(call_id, session_id))
+        drop.append(self._requests.forget((call_id, session_id)))
         self._owed[call_id, session_id] = (entries, drop)
         await self._at_rest.wait()
         await self._store.put_within(entries, drop=drop)
         self._owed.pop((call_id, session_id), None)
-
-    def _forget_request(self, call_id: str, session_id: str) -> str:
-        self._asked.discard((call_id, session_id))
-        return close_key(call_id, session_id)
 
     async def _pay(self) -> None:
         for which, (entries, drop) in list(self._owed.items()):
             await self._store.put_within(entries, drop=drop)
             self._owed.pop(which, None)
 
-    async def _refresh_some(self, ids: Sequence[_Id], metrics: Mapping[str, Any]) -> None:
+    async def _refresh_some(self, ids: Sequence[Id], metrics: Mapping[str, Any]) -> None:
         now = self._now()
         told: _Owns = []
         silent: _Owns = []
@@ -356,9 +312,8 @@ class SessionRegistry:
     async def _leave_nothing(self) -> None:
         await self._pay()
         own = list(self._own.values())
+        flags = [self._requests.forget(which) for which in self._own]
         self._own.clear()
-        self._asked.clear()
-        flags = [close_key(one.info.call_id, one.info.session_id) for one in own]
         drop = [*(one.record for one in own), *(one.note for one in own), *flags]
         for start in range(0, len(drop), _BATCH):
             await self._store.put_within((), drop=drop[start : start + _BATCH])
@@ -381,45 +336,6 @@ class SessionRegistry:
                 await self.refresh({})
             except Exception as error:
                 logger.warning("sessions could not be renewed in the store: %s", described(error))
-
-    # --- inside: close requests ---
-
-    def _tell(self, call_id: str, session_id: str) -> None:
-        self._asked.add((call_id, session_id))
-        if self._wake is not None:
-            self._wake(call_id, session_id)
-
-    async def _listen(self) -> None:
-        async for message in self._store.notifications(_channel(self._node_id)):
-            try:
-                if message is None:
-                    await self._tell_missed()
-                else:
-                    call_id, session_id = json.loads(message)
-                    if (call_id, session_id) in self._own:
-                        self._tell(call_id, session_id)
-            except Exception as error:
-                logger.warning("a close request was not heard at once: %s", described(error))
-
-    async def _tell_missed(self) -> None:
-        ours = list(self._own)
-        for start in range(0, len(ours), _BATCH):
-            some = {session_id: call_id for call_id, session_id in ours[start : start + _BATCH]}
-            for session_id in await self.get_close_requests(some):
-                self._tell(some[session_id], session_id)
-
-
-def _channel(node_id: str) -> str:
-    """Where a node hears of requests to close its sessions."""
-    return f"close/{node_id}"
-
-
-def _folder(top: str, call_id: str | None) -> str:
-    return top if call_id is None else call_folder(top, call_id)
-
-
-def _created(info: SessionInfo) -> float:
-    return info.started_at if info.created_at is None else info.created_at
 
 
 _Sessions = list[SessionInfo]  # a method of the registry is called `list`, too
