@@ -83,6 +83,12 @@ async def test_the_call_ends(their_python: Path) -> None:
     assert seen["line_closed"]
 
 
+async def test_in_a_process_of_its_own(their_python: Path) -> None:
+    seen = await told(their_python, "isolated")
+    assert seen["metrics"]["stt_latency_ms__avg"] == 21.0
+    assert seen["listed"] == [[seen["id"], "Closed", "CloseRequested"]]
+
+
 @pytest.mark.integration
 async def test_in_a_runtime_pod(
     their_python: Path, control_plane: ControlPlane, installed_crds: None, tmp_path: Path

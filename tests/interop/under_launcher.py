@@ -1,6 +1,7 @@
 """Runs in the environment of `vision_agents`: its agents under our launcher, and what was seen, as one line of JSON.
 
-`python -m tests.interop.under_launcher talk|two-speakers|call-ends|idle|duration|stop`; it asserts nothing itself.
+`python -m tests.interop.under_launcher talk|two-speakers|call-ends|idle|duration|stop|isolated`; it asserts
+nothing itself.
 """
 
 from __future__ import annotations
@@ -59,6 +60,19 @@ async def main(story: str) -> dict[str, Any]:
     return seen
 
 
+async def isolated() -> dict[str, Any]:
+    """The session in a process of its own, from a stock that is forked."""
+    launcher = AgentLauncher(create_agent, join_call, isolation="process", maintenance_interval=0.1)
+    async with launcher:
+        session = await launcher.start_session("their-call")
+        await until_in_registry(launcher, session.id)
+        info = await launcher.get_session_info("their-call", session.id)
+        assert info is not None
+        await launcher.close_session(session.id, wait=True)
+        ended = [(each.session_id, str(each.phase), str(each.reason)) for each in await launcher.list_sessions()]
+    return {"id": session.id, "metrics": info.metrics.to_dict(), "listed": ended}
+
+
 def spoken(agent: Noted) -> int:
     return int(agent.metrics.to_dict()[SPOKEN])
 
@@ -80,4 +94,5 @@ async def until_in_registry(launcher: AgentLauncher, session_id: str) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1]))))
+    story = sys.argv[1]
+    print(json.dumps(asyncio.run(isolated() if story == "isolated" else main(story))))
