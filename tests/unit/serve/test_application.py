@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.middleware.gzip import GZipMiddleware
+from tests.unit.api.test_client_gone import Client
 from tests.unit.runtime.stories import story
 from tests.unit.serve.rig import application, client, files, serving
 
@@ -254,3 +257,29 @@ async def test_an_application_can_be_left_and_entered_again():
                 assert (await http.post("/calls/room/sessions")).status_code == 201
             assert not launcher.running
             assert not launcher.sessions
+
+
+@story
+async def test_a_client_that_goes_away_is_noticed_behind_middleware_of_ones_own():
+    file = files()
+    file.build = lambda: file.clock.sleep(5)
+    app, _ = application(file)
+    seen = []
+
+    @app.middleware("http")
+    async def beside(request, call_next):
+        request.state.caller = "ann"
+        seen.append(request.url.path)
+        return await call_next(request)
+
+    async with client(app) as http, lifespan(app):
+        serving = SimpleNamespace(app=app)
+        gone = Client(serving, "room")  # type: ignore[arg-type]
+        await file.clock.sleep(1)
+        gone.hang_up()
+        await asyncio.gather(gone.request, return_exceptions=True)
+        await file.clock.sleep(10)
+        listed = (await http.get("/sessions")).json()["sessions"]
+        assert [item for item in listed if item["phase"] in ("Scheduled", "Running")] == []
+        assert (await http.post("/calls/room/sessions")).status_code == 201
+        assert seen[0] == "/calls/room/sessions"
