@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from greenroom.session import AgentSession
     from greenroom.warmup import Warmable, WarmupCache
 
+# RedisSessionKVStore is here as well, where the package redis is.
 __all__ = [
     "Agent",
     "AgentLauncher",
@@ -26,7 +27,6 @@ __all__ = [
     "MaxConcurrentSessionsExceeded",
     "MaxSessionsPerCallExceeded",
     "MetricsCollector",
-    "RedisSessionKVStore",
     "Runner",
     "ServeOptions",
     "SessionInfo",

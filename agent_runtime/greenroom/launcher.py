@@ -214,8 +214,9 @@ class AgentLauncher:
 
         `parameters` go to `create_agent` and `join_call` as far as their signatures take them; `limits` go before the
         launcher's own time limits. Raises MaxConcurrentSessionsExceeded and MaxSessionsPerCallExceeded before
-        anything is built, else what `create_agent` raises, StartTimedOut, InvalidParameters, RegistryUnavailable, or
-        StartAbandoned if the session was closed, or the launcher stopped, meanwhile.
+        anything is built, in a cluster also NoFreeSlot; else what `create_agent` raises, StartTimedOut,
+        InvalidParameters, RegistryUnavailable, or StartAbandoned if the session was closed, or the launcher stopped,
+        meanwhile.
         """
         return await self._host.start_session(
             Wanted(call_id, call_type, parameters or {}, limits or SessionLimits(), video_track_override_path)

@@ -18,13 +18,7 @@ import agent_pb2
 import agent_pb2_grpc
 import grpc
 
-from greenroom import (
-    Agent,
-    AgentLauncher,
-    MaxConcurrentSessionsExceeded,
-    MaxSessionsPerCallExceeded,
-    User,
-)
+from greenroom import Agent, AgentLauncher, SessionLimitExceeded, User
 from greenroom.errors import StartAbandoned
 from greenroom.plugins import local, wav
 
@@ -69,7 +63,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 call_id=request.call_id,
                 call_type=request.call_type or "default",
             )
-        except (MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded) as limit:
+        except SessionLimitExceeded as limit:  # in a cluster also: no slot came free in time
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(limit))
         except StartAbandoned as reason:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(reason))
