@@ -19,6 +19,8 @@ from greenroom_core.kube.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from greenroom_core.kube.client import Page
+
 logger = logging.getLogger("greenroom.core.feed")
 
 _LIVED_SECONDS = 1.0
@@ -56,6 +58,7 @@ class Feed(Generic[R]):
         self._failures = 0
         self._expired = False
         self._opened_at: float | None = None
+        self._listing = asyncio.Lock()
 
     @property
     def silence_seconds(self) -> float:
@@ -76,8 +79,14 @@ class Feed(Generic[R]):
             self._on_change(Change(old, None))
 
     async def relist(self) -> None:
-        """A quorum list of everything, taken into the store. Raises what the client raises."""
-        page = await self._client.list(self._kind, self._selection)
+        """A quorum list of everything, taken into the store. Raises what the client raises.
+
+        One at a time: an answer that is overtaken by a later list's would bring back what has left since.
+        """
+        async with self._listing:
+            self._take_in(await self._client.list(self._kind, self._selection))
+
+    def _take_in(self, page: Page[R]) -> None:
         self.heard_at = self._client.world.clock.boot()
         for item in page.items:
             self.learn(item)

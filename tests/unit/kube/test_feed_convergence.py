@@ -9,7 +9,7 @@ from enum import StrEnum
 from random import Random
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.fakes.apiserver import FakeApiServer, Script
 from tests.fakes.apiserver.faults import any_request, reads, watches
@@ -159,6 +159,14 @@ async def play(episodes: list[Episode]) -> Play:
 
 
 @settings(max_examples=200, deadline=None)
+@example(
+    # Two lists at once, of which the earlier is answered later: it must not bring back what has left since.
+    [
+        Episode(Line.CUT, [("create", 0)], 0.0),
+        Episode(Line.FORGOTTEN, [("create", 0)], 0.1),
+        Episode(Line.RELISTED, [("bind", 0), ("unbind", 0)], 0.0),
+    ]
+)
 @given(st.lists(_EPISODES, min_size=1, max_size=5))
 def test_feed_ends_with_what_is_there_and_reports_only_newer_versions(episodes: list[Episode]) -> None:
     played = run_virtual(play(episodes))
