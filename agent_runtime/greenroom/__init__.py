@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from greenroom.observability import AgentMetrics, MetricsCollector
     from greenroom.options import ServeOptions
     from greenroom.registry import InMemorySessionKVStore, SessionInfo, SessionKVStore, SessionRegistry
-    from greenroom.registry.redis import RedisSessionKVStore
+    from greenroom.registry.redis import RedisSessionKVStore as RedisSessionKVStore
     from greenroom.runner import Runner
     from greenroom.session import AgentSession
     from greenroom.warmup import Warmable, WarmupCache

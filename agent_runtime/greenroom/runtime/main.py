@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from greenroom.collection import collect_less_often
 from greenroom.hosts.pod import PodHost
 from greenroom.runtime.program import CannotListen, opened
 from greenroom.runtime.settings import RuntimeSettings
@@ -33,6 +34,7 @@ def main(launcher: AgentLauncher, arguments: Sequence[str]) -> None:
     except (BadSetting, auth.NoCredentials) as error:
         sys.exit(f"runtime: {error}")
     logs.set_up(settings.log_level, settings.log_format)
+    collect_less_often()
     logger.info("settings: %s", " ".join(f"{name}={value}" for name, value in asdict(settings).items()))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         problem, lingering = runner.run(_run(launcher, settings, credentials))

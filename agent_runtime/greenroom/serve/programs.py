@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from greenroom.collection import collect_less_often
 from greenroom_api import main, server
 from greenroom_core.clock import SystemClock
 
@@ -26,7 +26,6 @@ logger = logging.getLogger("greenroom.api.serve")
 DRAIN_SECONDS = 3600.0
 _SHUTDOWN_SECONDS = 2.0
 _LINGER_SECONDS = 5.0
-_COLLECT_EVERY = 10_000
 _HTTP_LOGGERS = ("fastapi", "uvicorn", "uvicorn.access", "uvicorn.error", "greenroom.api")
 
 
@@ -50,7 +49,7 @@ def serve(
     for http_logger in map(logging.getLogger, _HTTP_LOGGERS):
         if http_logger.level == logging.NOTSET:  # a level that a user has set stays
             http_logger.setLevel(http_log_level.upper())
-    _collect_less_often()
+    collect_less_often()
     try:
         listener = server.bind(host, port)
     except (OSError, OverflowError) as problem:
@@ -89,14 +88,6 @@ async def _until_the_end(web: server.Server, listener: socket.socket) -> int:
             while left:
                 _, left = await asyncio.wait(left)
     return sum(not task.done() for task in left)
-
-
-def _collect_less_often() -> None:
-    """Python looks for cycles after 700 new objects, a few starts: with many sessions alive that was a third of a
-    start's cost, and a stall in every call. A slower pace stays as it is."""
-    first, *rest = gc.get_threshold()
-    if 0 < first < _COLLECT_EVERY:
-        gc.set_threshold(_COLLECT_EVERY, *rest)
 
 
 def _exit_at_once() -> None:
