@@ -53,19 +53,19 @@ class Side:
     python: Path
 
     async def starts(self, redis: Redis | None) -> Figures:
-        found = {"starts/s, in memory": (await self._told("starts", "--count", str(STARTS)))["per_second"]}
+        found = {"starts/s, in memory": (await self.told("starts", "--count", str(STARTS)))["per_second"]}
         if redis is not None:
             on_redis = ("starts", "--redis", redis.url)
             await redis.empty()
-            told = await self._told(*on_redis, "--count", str(STARTS_ON_REDIS))
+            told = await self.told(*on_redis, "--count", str(STARTS_ON_REDIS))
             found["starts/s, on Redis"] = told["per_second"]
             await redis.empty()
-            told = await self._told(*on_redis, "--count", str(STARTS_PER_CALL), "--per-call")
+            told = await self.told(*on_redis, "--count", str(STARTS_PER_CALL), "--per-call")
             found["starts/s, on Redis, one per call"] = told["per_second"]
         return found
 
     async def idle(self) -> Figures:
-        told = await self._told("idle", "--count", str(IDLE_SESSIONS), "--seconds", str(IDLE_SECONDS))
+        told = await self.told("idle", "--count", str(IDLE_SESSIONS), "--seconds", str(IDLE_SECONDS))
         return {
             "memory of an idle session, KiB": told["kib"],
             f"CPU of {IDLE_SESSIONS:,} idle sessions, % of a core": told["cpu_percent"],
@@ -87,7 +87,8 @@ class Side:
     def _command(self, *words: str) -> tuple[str, ...]:
         return (str(self.python), "-m", "tests.bench.server.subject", self.module, *words)
 
-    async def _told(self, *words: str) -> Any:
+    async def told(self, *words: str) -> Any:
+        """What the subject prints for these words. RuntimeError with its last words when it fails."""
         process = await asyncio.create_subprocess_exec(
             *self._command(*words), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
