@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.api")
 
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and load balancers keep an idle connection: it is theirs to close it. Where the server does so
+first, it may do it just when the next request is sent, which then fails."""
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A socket that listens as soon as the server has started, so that nobody connects before. Raises OSError."""
@@ -66,6 +70,7 @@ class Server(uvicorn.Server):
             access_log=access_log,
             lifespan="on",
             timeout_graceful_shutdown=max(1, round(shutdown_seconds)),
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
         super().__init__(config)
         self._app = app
