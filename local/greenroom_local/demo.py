@@ -36,7 +36,7 @@ CALL = "demo"
 QUESTION = "What is the weather in Boston?"
 _STEP_SECONDS = 90.0
 _POLL_SECONDS = 0.1
-_TRANSCRIPT = re.compile(r"transcript (user|agent): (.*?)( \w+=\S+)*$")
+_TRANSCRIPT = re.compile(r"transcript (user|agent): (.*?)(?: \w+=\S+)*$", re.MULTILINE)
 _SHOWN_METRICS = {
     "stt_latency_ms__avg": "speech to text {:.0f} ms",
     "llm_latency_ms__avg": "answer {:.0f} ms",
