@@ -90,6 +90,12 @@ def of_call(stack: Stack, call: str) -> list[Any]:
     return [body for body in stack.recorder.sessions() if events.call_of(body) == call]
 
 
+def unready(stack: Stack, pod: str) -> bool:
+    [body] = [body for body in stack.recorder.pods() if events.name(body) == pod]
+    ready = events.condition(body, "Ready")
+    return ready is not None and ready["status"] == "False"
+
+
 async def test_a_whole_life_is_five_writes(stack: Stack, pods: Pods) -> None:
     pod = pods.names()[0]
     answer = await pods.start(pod, "call-1", parameters=SHORT)
@@ -250,9 +256,9 @@ async def test_a_program_without_a_handler_of_its_own_finishes_its_calls_before_
 ) -> None:
     pod = pods.names()[0]
     process = stack.node.pid(pod)
-    name = (await pods.start(pod, "last", parameters={"finish_seconds": 3}))["session"]
+    name = (await pods.start(pod, "last", parameters={"finish_seconds": 6}))["session"]
     await stack.client.delete(PODS, stack.namespace, pod)
-    await asyncio.sleep(1)
+    await stack.recorder.until(lambda: unready(stack, pod), 5, "the pod, told to leave, is no longer ready")
     refused = await pods.start(pod, "too-late")
     assert (refused["error"], refused["text"]) == ("StartAbandoned", "the pod is leaving")
     assert (await stack.until_ended(name))["reason"] == "Finished"
