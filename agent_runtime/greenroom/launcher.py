@@ -120,12 +120,12 @@ class AgentLauncher:
 
     @property
     def running(self) -> bool:
-        return self._running
+        return self._running or self._host.running
 
     @property
     def ready(self) -> bool:
         """Warmed up, running, and not on its way out."""
-        return self._warmed_up and self._running and not self._host.draining
+        return self._warmed_up and self.running and not self._host.draining
 
     @property
     def draining(self) -> bool:

@@ -50,6 +50,11 @@ class SessionHost(Protocol):
         ...
 
     @property
+    def running(self) -> bool:
+        """Between its start and its stop; a pod's program may have started it without the launcher."""
+        ...
+
+    @property
     def draining(self) -> bool: ...
 
     @property

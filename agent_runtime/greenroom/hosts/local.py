@@ -108,6 +108,10 @@ class LocalHost:
         return finished
 
     @property
+    def running(self) -> bool:
+        return self._maintenance is not None and not self._stopping
+
+    @property
     def draining(self) -> bool:
         return self._draining
 

@@ -137,6 +137,10 @@ class PodHost:
         return self._pod.lingering if self._pod is not None else 0
 
     @property
+    def running(self) -> bool:
+        return self._pod_there.is_set()
+
+    @property
     def draining(self) -> bool:
         return self._pod is not None and self._pod.draining
 

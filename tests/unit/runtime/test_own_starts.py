@@ -139,6 +139,7 @@ async def test_a_session_that_was_bound_here_by_others_is_the_launcher_s_too():
         started = await api.start(StartRequest(call_id="c1"))
         assert isinstance(started, Started)
         [session] = launcher.sessions
+        assert (launcher.running, launcher.ready) == (True, True), "the pod's program has started it"
         assert session.id == started.session.session_id
         assert await launcher.close_session(session.id, wait=True)
         await here.until(session.id, lambda s: s.ended)
