@@ -17,6 +17,7 @@ from greenroom.agent.cancellation import outlast
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
 from greenroom.agent.events import AgentFinishEvent
+from greenroom.agent.instructions import read_instructions
 from greenroom.agent.interfaces import STT
 from greenroom.agent.subscriptions import Subscriptions
 from greenroom.agent.turn import Turn
@@ -26,6 +27,7 @@ from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+    from os import PathLike
 
     from greenroom.agent.interfaces import LLM, TTS, VAD, Call, Edge, TurnDetection
     from greenroom.agent.participants import Participant, User
@@ -40,7 +42,8 @@ logger = logging.getLogger("greenroom.agent")
 class Agent:
     """Joins one call, listens, answers, leaves.
 
-    Raises :class:`ValueError` if its parts can process neither audio nor video.
+    `instructions` are a text, which may name files below the current directory as `@style.md`, or the path of a file.
+    Raises :class:`ValueError` if its parts can process neither audio nor video, and if a file cannot be read.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Agent:
         edge: Edge,
         llm: LLM,
         agent_user: User,
-        instructions: str = "",
+        instructions: str | PathLike[str] = "",
         stt: STT | TurnTakingSTT | None = None,
         tts: TTS | None = None,
         vad: VAD | None = None,
@@ -65,7 +68,7 @@ class Agent:
         self._parts.report_to(self._collector)
         self._id = str(uuid.uuid4())
         self.agent_user = agent_user
-        self.instructions = instructions
+        self.instructions = read_instructions(instructions)
         self.conversation = Conversation()
         self._clock = clock or SystemClock()
         self._events = Subscriptions()

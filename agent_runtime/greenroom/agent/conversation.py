@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from greenroom.agent import history
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,3 +61,34 @@ class Conversation:
         """Forget `message`, this very one: it was not said after all."""
         kept = [entry for entry in self._messages if entry is not message]
         self._messages = deque(kept, self._messages.maxlen)
+
+    def export(self) -> dict[str, Any]:
+        """What was said so far, as plain data of JSON's types: `{"version": 1, "messages": […]}`.
+
+        A function's result whose call was forgotten is left out. The answer under way is not in it yet.
+        """
+        called: set[str | None] = set()
+        entries = []
+        for message in self._messages:
+            called.update(call.id for call in message.tool_calls)
+            if message.role is not Role.TOOL or message.tool_call_id in called:
+                entries.append(_entry(message))
+        return history.plain(entries)
+
+    def restore(self, earlier: Mapping[str, Any]) -> None:
+        """Go on from `earlier`, an exported conversation: its messages go before those of this one.
+
+        Raises :class:`ValueError`, and changes nothing, if it is not one; the error names what is wrong, and where.
+        """
+        messages = [_message(entry) for entry in history.parsed(earlier)]
+        self._messages = deque((*messages, *self._messages), self._messages.maxlen)
+
+
+def _entry(message: Message) -> history.Entry:
+    calls = tuple(history.Call(call.id, call.name, dict(call.arguments)) for call in message.tool_calls)
+    return history.Entry(message.role.value, message.text, calls, message.tool_call_id, message.interrupted)
+
+
+def _message(entry: history.Entry) -> Message:
+    calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in entry.tool_calls)
+    return Message(Role(entry.role), entry.text, calls, entry.tool_call_id, entry.interrupted)
