@@ -55,10 +55,12 @@ REVIEWED: Mapping[str, tuple[str, str]] = {
 # Shared libraries that wheels carry beside the package.
 LIBRARIES: Mapping[str, str] = {
     "libcrc32c": "BSD-3-Clause",
+    "libgcc_s": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libgfortran": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libgomp": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libquadmath": "LGPL-2.1-or-later",
     "libscipy_openblas64_": "BSD-3-Clause",
+    "libstdc++": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libyajl": "ISC",
 }
 
@@ -75,6 +77,8 @@ _SPELLINGS = {
     "python software foundation license": "PSF-2.0",
 }
 _NOTHING = {"", "unknown"}
+_FOLDER = re.compile(r"\.(?:libs|dylibs)$")  # as the tools that repair wheels name it on Linux and on macOS
+_END_OF_NAME = re.compile(r"-[0-9a-f]{8}|\.\d|\.(?:so|dylib|dll)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,8 @@ def stated(distribution: Distribution) -> str:
 
 def carried(distribution: Distribution) -> tuple[str, ...]:
     """The names of the shared libraries that its wheel brings along, without their hashes and versions."""
-    files = (file for file in distribution.files or () if file.parts[0].endswith((".libs", ".dylibs")))
-    return tuple(sorted({re.split(r"-[0-9a-f]{8}|\.(?:so|dylib|dll)", file.name)[0] for file in files}))
+    files = (file for file in distribution.files or () if _FOLDER.search(file.parent.as_posix()))
+    return tuple(sorted({_END_OF_NAME.split(file.name)[0] for file in files}))
 
 
 def permitted(licence: str, list_of: frozenset[str] = PERMITTED) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,11 @@ def test_the_reviewed_are_here_and_still_need_it() -> None:
         clear = licences.permitted(licences.stated(present[name]))
         assert not clear or licences.carried(present[name]), f"{name} says its licence itself now: drop the review"
     assert {"libx264", "libx265"} <= set(licences.carried(present["av"])), "av is free of them: drop the review"
-    carried = {name for one in present.values() for name in licences.carried(one)}
-    assert carried >= licences.LIBRARIES.keys()
 
 
 @pytest.mark.skipif(
-    sys.version_info[:2] != (3, 11) or sys.platform != "linux", reason="the tables are those of Python 3.11 on Linux"
+    (sys.version_info[:2], sys.platform, platform.machine()) != ((3, 11), "linux", "x86_64"),
+    reason="the tables are those of Python 3.11 on Linux, x86_64",
 )
 def test_the_document_says_what_is_installed() -> None:
     document = (licences.ROOT / "docs" / "licences.md").read_text()
@@ -114,11 +114,10 @@ def test_what_is_permitted_passes(tmp_path: Path, lines: list[str]) -> None:
     assert complaints(tmp_path, "voice", voice=["fine"]) == []
 
 
-def test_a_library_inside_a_wheel_is_seen(tmp_path: Path) -> None:
-    add(
-        tmp_path, "fine", "License: MIT", files=("fine.libs/libx264-0b814221.so.165", "fine.libs/libgomp-870cb1d0.so.1")
-    )
-    assert complaints(tmp_path, "voice", voice=["fine"]) == ["`voice` brings in fine with libx264 under: not reviewed"]
+@pytest.mark.parametrize("file", ["odd.libs/libx264-0b814221.so.165", "odd/.dylibs/libx264.165.dylib"])
+def test_a_library_inside_a_wheel_is_seen(tmp_path: Path, file: str) -> None:
+    add(tmp_path, "odd", "License: MIT", files=("odd/core.so", "odd.libs/libgomp-870cb1d0.so.1.0.0", file))
+    assert complaints(tmp_path, "voice", voice=["odd"]) == ["`voice` brings in odd with libx264 under: not reviewed"]
 
 
 def test_what_is_not_installed_is_not_taken_for_permitted(tmp_path: Path) -> None:

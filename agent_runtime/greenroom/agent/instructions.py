@@ -24,12 +24,12 @@ def read_instructions(instructions: str | PathLike[str]) -> str:
     """
     if not isinstance(instructions, str):
         return _contents(Path(instructions))
-    folder = Path.cwd()
     named = dict.fromkeys(_NAMED_FILE.findall(instructions))
-    return "\n\n".join((instructions, *(f"# {name}\n\n{_contents(_below(folder, name))}" for name in named)))
+    return "\n\n".join((instructions, *(f"# {name}\n\n{_contents(_below_here(name))}" for name in named)))
 
 
-def _below(folder: Path, name: str) -> Path:
+def _below_here(name: str) -> Path:
+    folder = Path.cwd()
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or path.name.startswith("."):
         raise ValueError(f"instructions: @{name} is not a file below {folder}: name one that is, or give a Path")
