@@ -102,7 +102,7 @@ class Turn:
 
     def expect_said(self, words: Words) -> Event:
         """The agent said `words`, in any case, or what the pattern finds; all it said is expected with it."""
-        if not _found(words, self.said):
+        if not self.said or not _found(words, self.said):
             self._fail(f"expected the agent to say {_shown(words)}")
         for number, entry in enumerate(self._entries):
             if isinstance(entry.event, AgentTranscriptEvent | AgentTurnEndedEvent):
