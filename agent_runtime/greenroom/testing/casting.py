@@ -49,6 +49,11 @@ def recast(agent: Agent, cast: Cast) -> list[Callable[[], Awaitable[object]]]:
     ]
 
 
+def is_closing(agent: Agent) -> bool:
+    """Whether the agent is on its way out, or out."""
+    return agent._closing is not None
+
+
 def _changes(cast: Cast) -> dict[str, Any]:
     changes: dict[str, Any] = {"edge": cast.edge}
     if cast.text_only:

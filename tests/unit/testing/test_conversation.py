@@ -18,6 +18,7 @@ from greenroom.agent.events import (
     AgentTurnStartedEvent,
     UserTurnStartedEvent,
 )
+from greenroom.agent.interfaces import ModelRequest
 from greenroom.errors import InvalidParameters
 from greenroom.testing import (
     Call,
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 QUESTION = "What is the weather in Boston?"
 
 
+def virtual(**settings: Any) -> Conversation:
+    """A conversation on virtual time, in which speaking takes none."""
+    clock = VirtualClock()
+    return Conversation(lambda: build(clock=clock), clock=clock, **settings)
+
+
 async def test_a_text_turn_has_the_tool_the_words_and_the_order() -> None:
     async with Conversation(build) as talk:
         turn = await talk.say(QUESTION)
@@ -52,26 +59,32 @@ async def test_a_text_turn_has_the_tool_the_words_and_the_order() -> None:
         second.expect_no_tool()
 
 
-async def test_a_spoken_turn_is_heard_by_scripted_ears() -> None:
-    async with Conversation(build) as talk:
-        turn = await talk.speak(QUESTION)
-        assert (turn.heard, turn.said) == (QUESTION, "It is sunny. And warm.")
-        assert isinstance(turn.events[0], UserTurnStartedEvent)
-        assert turn.first_sound_seconds is not None
-        assert turn.first_sound_seconds >= 0.3
-        assert talk.agent_sound
+def test_a_spoken_turn_is_heard_by_scripted_ears() -> None:
+    async def scene() -> None:
+        async with virtual() as talk:
+            turn = await talk.speak(QUESTION)
+            assert (turn.heard, turn.said) == (QUESTION, "It is sunny. And warm.")
+            assert isinstance(turn.events[0], UserTurnStartedEvent)
+            assert turn.first_sound_seconds == pytest.approx(0.3, abs=0.1)
+            assert talk.agent_sound
+
+    run_virtual(scene())
 
 
-async def test_a_wav_file_and_samples_are_spoken(tmp_path: Path) -> None:
+def test_a_wav_file_and_samples_are_spoken(tmp_path: Path) -> None:
     path = tmp_path / "question.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(16_000)
         file.writeframes(tone(0.2))
-    async with Conversation(build, stt=ScriptedSTT([QUESTION, "Thanks"])) as talk:
-        assert (await talk.speak(path)).heard == QUESTION
-        assert (await talk.speak(tone(0.2))).heard == "Thanks"
+
+    async def scene() -> None:
+        async with virtual(stt=ScriptedSTT([QUESTION, "Thanks"])) as talk:
+            assert (await talk.speak(path)).heard == QUESTION
+            assert (await talk.speak(tone(0.2))).heard == "Thanks"
+
+    run_virtual(scene())
 
 
 async def test_a_wav_file_of_another_rate_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -164,30 +177,43 @@ def test_a_wait_that_is_too_long_says_for_what_and_what_came() -> None:
     run_virtual(scene())
 
 
-async def test_who_speaks_without_words_waits_in_vain() -> None:
-    async with Conversation(build, stt=ScriptedSTT([""])) as talk:
-        with pytest.raises(WaitedTooLong, match=r"the answer to the sound; these events came(?s:.*)user_turn_ended"):
-            await talk.speak(tone(0.1), within=0.6)
+def test_who_speaks_without_words_waits_in_vain() -> None:
+    async def scene() -> None:
+        async with virtual(stt=ScriptedSTT([""])) as talk:
+            with pytest.raises(
+                WaitedTooLong, match=r"the answer to the sound; these events came(?s:.*)user_turn_ended"
+            ):
+                await talk.speak(tone(0.1), within=3.0)
+
+    run_virtual(scene())
 
 
-async def test_barge_in_cuts_the_answer_off() -> None:
+def test_barge_in_cuts_the_answer_off() -> None:
     llm = ScriptedLLM("One two three four five six seven eight nine ten.", "Sorry.")
-    async with Conversation(build, llm=llm, tts=ScriptedTTS(seconds_per_word=0.5)) as talk:
-        first = asyncio.create_task(talk.say("Count"))
-        await talk.wait_for(AgentTurnStartedEvent)
-        second = await talk.speak("Stop")
-        assert (await first).interrupted
-        assert "ten" not in (await first).said
-        assert (second.heard, second.said, second.interrupted) == ("Stop", "Sorry.", False)
+
+    async def scene() -> None:
+        async with virtual(llm=llm, tts=ScriptedTTS(seconds_per_word=0.5)) as talk:
+            first = asyncio.create_task(talk.say("Count"))
+            await talk.wait_for(AgentTurnStartedEvent)
+            second = await talk.speak("Stop")
+            assert (await first).interrupted
+            assert "ten" not in (await first).said
+            assert (second.heard, second.said, second.interrupted) == ("Stop", "Sorry.", False)
+
+    run_virtual(scene())
 
 
-async def test_a_typed_interruption() -> None:
+def test_a_typed_interruption() -> None:
     llm = ScriptedLLM("One two three four five six seven eight nine ten.", "Sorry.")
-    async with Conversation(build, llm=llm, tts=ScriptedTTS(seconds_per_word=0.5)) as talk:
-        first = asyncio.create_task(talk.say("Count"))
-        await talk.wait_for(AgentTranscriptEvent)
-        assert (await talk.say("Stop", interrupt=True)).said == "Sorry."
-        assert (await first).interrupted
+
+    async def scene() -> None:
+        async with virtual(llm=llm, tts=ScriptedTTS(seconds_per_word=0.5)) as talk:
+            first = asyncio.create_task(talk.say("Count"))
+            await talk.wait_for(AgentTranscriptEvent)
+            assert (await talk.say("Stop", interrupt=True)).said == "Sorry."
+            assert (await first).interrupted
+
+    run_virtual(scene())
 
 
 async def test_a_script_that_is_too_short_fails_the_turn() -> None:
@@ -267,21 +293,27 @@ async def test_nothing_is_left_after_the_block_however_it_ends() -> None:
         async def close(self) -> None:
             self.closed += 1
 
-    async def converse(tts: Counted, **settings: Any) -> None:
+    async def converse(tts: Counted, *, within: float = 10.0, **settings: Any) -> None:
         async with Conversation(build, greet, tts=tts, **settings) as talk:
-            await talk.say("Hello", within=0.2)
+            await talk.say("Hello", within=within)
 
     before = asyncio.all_tasks()
     fine, late, cancelled = Counted(), Counted(), Counted()
     await converse(fine)
     with pytest.raises(WaitedTooLong):
-        await converse(late, llm=ScriptedLLM([Pause(30.0)]))
-    running = asyncio.create_task(converse(cancelled, llm=ScriptedLLM([Pause(30.0)])))
-    await asyncio.sleep(0)
+        await converse(late, within=0.05, llm=ScriptedLLM([Pause(30.0)]))
+    thinking = asyncio.Event()
+
+    def think(_: ModelRequest) -> str:
+        thinking.set()
+        return "So be it."
+
+    running = asyncio.create_task(converse(cancelled, llm=ScriptedLLM([think, Pause(30.0)])))
+    await thinking.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [tts.closed for tts in (fine, late)] == [1, 1]
+    assert [tts.closed for tts in (fine, late, cancelled)] == [1, 1, 1]
     assert asyncio.all_tasks() == before
 
 
