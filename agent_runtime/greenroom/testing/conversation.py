@@ -169,10 +169,11 @@ class Conversation:
             return await self._turn(await log.until(next_answer(self._answered), "the agent to speak by itself"))
 
     async def wait_for(self, event_type: type[EventType], *, within: float | None = None, **values: Any) -> EventType:
-        """The first event of this type and with these values, one that came before included."""
+        """The first event of this type and with these values since the latest turn that the test was given."""
         what = " ".join((event_type.__name__, *(f"{name}={value!r}" for name, value in values.items())))
+        mark = max(self._answered, default=-1) + 1
         async with self._waiting(within, what) as log:
-            return await log.until(next_event(event_type, values), what)
+            return await log.until(next_event(mark, event_type, values), what)
 
     async def hang_up(self, *, within: float | None = None) -> None:
         """The user leaves; returns when the agent has closed and `join_call` is over. Raises what that raised."""

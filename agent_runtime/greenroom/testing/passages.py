@@ -65,11 +65,13 @@ def next_answer(answered: Collection[int]) -> Callable[[Sequence[Entry]], Passag
     return find
 
 
-def next_event(event_type: type[EventType], values: Mapping[str, Any]) -> Callable[[Sequence[Entry]], EventType | None]:
-    """The first event of that type whose fields have `values`."""
+def next_event(
+    mark: int, event_type: type[EventType], values: Mapping[str, Any]
+) -> Callable[[Sequence[Entry]], EventType | None]:
+    """The first event of that type from `mark` on whose fields have `values`."""
 
     def find(entries: Sequence[Entry]) -> EventType | None:
-        for _, event in _from(entries, 0):
+        for _, event in _from(entries, mark):
             if isinstance(event, event_type) and all(getattr(event, key) == value for key, value in values.items()):
                 return event
         return None

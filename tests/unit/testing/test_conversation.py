@@ -203,6 +203,20 @@ def test_barge_in_cuts_the_answer_off() -> None:
     run_virtual(scene())
 
 
+def test_an_event_is_waited_for_from_the_latest_turn_on() -> None:
+    async def scene() -> None:
+        llm = ScriptedLLM("First.", [Pause(1.0), "Second."])
+        async with virtual(llm=llm) as talk:
+            await talk.say("One")
+            asking = asyncio.create_task(talk.say("Two"))
+            assert (await talk.wait_for(AgentTranscriptEvent)).text == "Second."
+            await asking
+            with pytest.raises(WaitedTooLong, match=r"waited 1 s for AgentTranscriptEvent text='First\.'"):
+                await talk.wait_for(AgentTranscriptEvent, text="First.", within=1)
+
+    run_virtual(scene())
+
+
 def test_a_typed_interruption() -> None:
     llm = ScriptedLLM("One two three four five six seven eight nine ten.", "Sorry.")
 
