@@ -79,10 +79,13 @@ def test_run_is_one_session_in_the_console():
 
 def test_run_ends_cleanly_on_ctrl_c():
     process = python(AGENT_FILE.format(call="until_cancelled"), "run")
-    assert process.stdout is not None
-    assert "Ctrl-C ends it" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        assert "Ctrl-C ends it" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()  # it would run for ever
     assert process.returncode == 0, error
     assert "Traceback" not in error
     assert "ended: Drained" in error
