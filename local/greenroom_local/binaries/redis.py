@@ -93,14 +93,14 @@ def _from_apt(stage: Path) -> None:
         options = _download(Path(scratch))
         _run("apt-get", *options, "download", *_libraries(options), folder=Path(scratch))
         for package in sorted(Path(scratch).glob("*.deb")):
-            _run("dpkg-deb", "-x", str(package), str(stage / "root"))
-    libraries = sorted({str(path.parent.relative_to(stage)) for path in (stage / "root").rglob("*.so*")})
+            _run("dpkg-deb", "-x", str(package), str(stage / "unpacked"))
+    libraries = sorted({str(path.parent.relative_to(stage)) for path in (stage / "unpacked").rglob("*.so*")})
     paths = ":".join(f"$here/{path}" for path in libraries)
     program = stage / "redis-server"
     program.write_text(
         "#!/bin/sh\n"
         'here=$(dirname "$(readlink -f "$0")")\n'
-        f'LD_LIBRARY_PATH="{paths}" exec "$here/root/usr/bin/redis-server" "$@"\n'
+        f'LD_LIBRARY_PATH="{paths}" exec "$here/unpacked/usr/bin/redis-server" "$@"\n'
     )
     program.chmod(0o755)
 
