@@ -74,6 +74,7 @@ class LocalHost:
         self._maintenance: asyncio.Task[None] | None = None
         self._draining = False
         self._stopping = False
+        self._stops = 0
 
     # --- start, drain, stop ---
 
@@ -85,6 +86,7 @@ class LocalHost:
 
     async def stop(self) -> None:
         self._stopping = True
+        self._stops += 1
         try:
             await self._end_all("the launcher was stopped")
         finally:
@@ -191,7 +193,8 @@ class LocalHost:
 
     async def _taken_in(self, wanted: Wanted, *, admit: bool, awaited: bool) -> Resident:
         """A session with a place, whose life has begun."""
-        self._open()
+        stops = self._stops
+        self._check_open(stops)
         now = self._now()
         info = SessionInfo(
             session_id=str(uuid.uuid4()),
@@ -207,7 +210,7 @@ class LocalHost:
         if admit:
             await self._records.admit(info)
             try:
-                self._open()
+                self._check_open(stops)
             except StartAbandoned:
                 await self._records.forget(info)
                 raise
@@ -220,8 +223,9 @@ class LocalHost:
         resident.life.begin()
         return resident
 
-    def _open(self) -> None:
-        if self._stopping or self._draining:
+    def _check_open(self, stops: int) -> None:
+        """A start that waits for its place while the launcher stops must not begin afterwards."""
+        if self._stopping or self._draining or self._stops != stops:
             raise StartAbandoned("the launcher is being stopped")
 
     def _assignment(self, info: SessionInfo, wanted: Wanted) -> Assignment:

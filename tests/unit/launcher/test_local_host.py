@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.fakes.virtual_time import VirtualClock
@@ -262,3 +263,24 @@ async def test_a_thousand_sessions_in_one_launcher():
         assert launcher.sessions == ()
         assert {session.agent.closes for session in sessions} == {1}
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@story
+async def test_a_start_that_waits_for_its_place_does_not_begin_after_a_stop():
+    class Slow(InMemorySessionKVStore):
+        async def put_within(self, *args: Any, **kwargs: Any) -> str | None:
+            await asyncio.sleep(2)
+            return await super().put_within(*args, **kwargs)
+
+    file = AgentFile(VirtualClock())
+    registry = SessionRegistry(Slow(clock=file.clock), clock=file.clock)
+    launcher = launcher_of(file, registry=registry, max_sessions_per_call=1)
+    await launcher.start()
+    start = asyncio.create_task(launcher.start_session("one"))
+    await asyncio.sleep(1)
+    await launcher.stop()
+    assert not start.done(), "the store has yet to answer"
+    with pytest.raises(StartAbandoned):
+        await start
+    assert launcher.sessions == ()
+    assert len(file.agents) == 1, "the warm-up's alone"
