@@ -6,15 +6,16 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from greenroom.agent import interfaces
+from greenroom.agent import calls, interfaces
 from greenroom.agent.audio import FRAME_SECONDS, SAMPLE_RATE, peak
 from greenroom.agent.participants import Participant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from greenroom.agent.calls import Call, CallSink
     from greenroom.agent.conversation import ToolCall
-    from greenroom.agent.interfaces import Call, CallSink, ModelRequest, TextDelta, Usage
+    from greenroom.agent.interfaces import ModelRequest, TextDelta, Usage
     from greenroom.agent.participants import User
     from greenroom_core.clock import Clock
 
@@ -115,7 +116,7 @@ class Tts(interfaces.TTS):
 
 
 @dataclass
-class Edge(interfaces.Edge):
+class Edge(calls.Edge):
     """One call whose other side is the test."""
 
     clock: Clock
@@ -137,7 +138,7 @@ class Edge(interfaces.Edge):
 
 
 @dataclass
-class Connection(interfaces.Connection):
+class Connection(calls.Connection):
     clock: Clock
     sink: CallSink
     session_id: str

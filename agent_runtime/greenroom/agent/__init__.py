@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from greenroom.agent.agent import Agent
+from greenroom.agent.calls import Call, CallSink, Connection, Edge
 from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
-from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Call, CallSink, Connection, Edge, TurnDetection
+from greenroom.agent.interfaces import LLM, STT, TTS, VAD, TurnDetection
 from greenroom.agent.participants import Participant, User
 from greenroom.agent.turn_taking import TurnTakingSTT
 

@@ -26,10 +26,11 @@ from greenroom.observability import MetricsCollector
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from os import PathLike
 
-    from greenroom.agent.interfaces import LLM, TTS, VAD, Call, Edge, TurnDetection
+    from greenroom.agent.calls import Call, Edge
+    from greenroom.agent.interfaces import LLM, TTS, VAD, TurnDetection
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.subscriptions import Handler
     from greenroom.agent.turn_taking import TurnTakingSTT
@@ -72,7 +73,11 @@ class Agent:
         self.conversation = Conversation()
         self._clock = clock or SystemClock()
         self._events = Subscriptions()
-        self._attendance = Attendance(self._parts, self.conversation, self._collector, self._events, self._clock)
+        self._answer: str | None = None
+        self._answer_wanted: Callable[[str], None] | None = None
+        self._attendance = Attendance(
+            self._parts, self.conversation, self._collector, self._events, self._clock, self._answered
+        )
         self._authenticated = False
         self._entered = False
         self._entering: asyncio.Task[None] | None = None
@@ -130,6 +135,12 @@ class Agent:
     def on_call_for(self) -> float:
         """Seconds since its join was complete; 0.0 before that and after the call."""
         return self._attendance.presence.on_call_for(self._clock.boot())
+
+    def on_answer(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with what the edge answers to an offer that came with the session: once, at once if it has."""
+        self._answer_wanted = tell
+        if self._answer is not None:
+            tell(self._answer)
 
     def subscribe(self, handler: Handler) -> Handler:
         """Call `handler` with the events (`greenroom.agent.events`) that its argument is annotated with."""
@@ -227,6 +238,11 @@ class Agent:
             await outlast(self._closing)
 
     # --- inside ---
+
+    def _answered(self, answer: str) -> None:
+        self._answer = answer
+        if self._answer_wanted is not None:
+            self._answer_wanted(answer)
 
     async def _authenticate(self) -> None:
         if not self._authenticated:

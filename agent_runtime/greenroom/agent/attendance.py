@@ -1,6 +1,6 @@
 """An agent's part in one call: what the edge reports, the tasks that carry sound both ways, who is there.
 
-Is the :class:`greenroom.agent.interfaces.CallSink`. Knows nothing of how an agent is hosted or closed, but gives the
+Is the :class:`greenroom.agent.calls.CallSink`. Knows nothing of how an agent is hosted or closed, but gives the
 closing its steps.
 """
 
@@ -11,6 +11,7 @@ import logging
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
+from greenroom.agent.calls import MAX_ANSWER_CHARACTERS
 from greenroom.agent.events import (
     AgentJoinedCallEvent,
     AgentLeftCallEvent,
@@ -29,14 +30,16 @@ from greenroom.agent.turn_taking import TurnTakingSTT
 from greenroom.agent.voice import Voice
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
+    from greenroom.agent.calls import Call, Connection
     from greenroom.agent.components import Components
     from greenroom.agent.conversation import Conversation
-    from greenroom.agent.interfaces import Call, Connection
+    from greenroom.agent.events import Event
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.subscriptions import Subscriptions
     from greenroom.agent.turn import Turn
+    from greenroom.agent.video import VideoFrame
     from greenroom.observability import MetricsCollector
     from greenroom_core.clock import Clock
 
@@ -56,7 +59,9 @@ class Attendance:
         collector: MetricsCollector,
         events: Subscriptions,
         clock: Clock,
+        on_answer: Callable[[str], None],
     ) -> None:
+        self._on_answer = on_answer
         self._parts = parts
         self._conversation = conversation
         self._collector = collector
@@ -87,7 +92,7 @@ class Attendance:
         self._name = name
         self._call = call
         self._connection = await self._parts.edge.join(call, user, name, self)
-        self._events.emit(AgentJoinedCallEvent(call.type, call.id))
+        self._tell(AgentJoinedCallEvent(call.type, call.id))
         self._spawn(group, self._events.run(), "events")
         self._begin_to_speak(self._connection, instructions, group)
         self._begin_to_listen(group)
@@ -134,7 +139,7 @@ class Attendance:
     async def leave(self) -> None:
         if self._call is None or self._connection is None:
             return
-        self._events.emit(AgentLeftCallEvent(self._call.type, self._call.id))
+        self._tell(AgentLeftCallEvent(self._call.type, self._call.id))
         await self._connection.leave()
 
     # --- what the edge reports ---
@@ -142,11 +147,11 @@ class Attendance:
     def participant_joined(self, participant: Participant, *, voiceless: bool = False) -> None:
         self.presence.entered(participant, voiceless=voiceless)
         self._somebody_came.set()
-        self._events.emit(ParticipantJoinedEvent(participant))
+        self._tell(ParticipantJoinedEvent(participant))
 
     def participant_left(self, participant: Participant) -> None:
         self.presence.left(participant, self._clock.boot())
-        self._events.emit(ParticipantLeftEvent(participant))
+        self._tell(ParticipantLeftEvent(participant))
 
     def audio_received(self, participant: Participant, pcm: bytes) -> None:
         if self._intake is not None and self.presence.holds_floor(participant):
@@ -157,10 +162,23 @@ class Attendance:
             return
         for participant in self.presence.participants:
             self.presence.left(participant, self._clock.boot())
-        self._events.emit(CallEndedEvent())
+        self._tell(CallEndedEvent())
         self.over.set()
 
+    def video_received(self, participant: Participant, frame: VideoFrame) -> None:
+        """Nobody looks yet."""
+
+    def call_answered(self, answer: str) -> None:
+        if len(answer) > MAX_ANSWER_CHARACTERS:
+            raise ValueError(f"the edge's answer has {len(answer)} characters, at most {MAX_ANSWER_CHARACTERS} fit")
+        self._on_answer(answer)
+
     # --- inside ---
+
+    def _tell(self, event: Event) -> None:
+        self._events.emit(event)
+        if self._connection is not None:
+            self._connection.show(event)
 
     async def _carry(self, connection: Connection) -> None:
         await connection.run()
@@ -176,7 +194,7 @@ class Attendance:
             playout=playout,
             conversation=self._conversation,
             metrics=self._collector,
-            emit=self._events.emit,
+            emit=self._tell,
             clock=self._clock,
         )
         self._spawn(group, playout.run(), "playout")

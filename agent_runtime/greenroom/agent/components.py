@@ -14,7 +14,8 @@ from greenroom.agent.turn_taking import TurnTakingSTT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
-    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Edge, TurnDetection
+    from greenroom.agent.calls import Edge
+    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, TurnDetection
     from greenroom.observability import MetricsCollector
     from greenroom_core.clock import Clock
 

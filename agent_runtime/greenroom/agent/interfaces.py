@@ -1,4 +1,4 @@
-"""The plugs: what an agent needs of an edge, a model, ears, a voice.
+"""The plugs: what an agent needs of a model, ears, a voice; `greenroom.agent.calls` has those of an edge.
 
 A plugin is one class below with its abstract methods written.
 Sound is 16 kHz, 16-bit, mono everywhere (`greenroom.agent.audio`). A component belongs to one agent and one
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenroom.agent.tools import Tool, Toolbox
 from greenroom.observability import MetricsCollector
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from greenroom.agent.conversation import Message, ToolCall
-    from greenroom.agent.participants import Participant, User
 
 AsyncFunction = TypeVar("AsyncFunction", bound="Callable[..., Any]")
 
@@ -70,8 +69,8 @@ class ModelRequest:
     tools: tuple[Tool, ...]
 
 
-class LLM(Component, ABC):
-    """A language model that streams."""
+class Model(Component):
+    """What all models have in common: functions that they may call."""
 
     _toolbox: Toolbox | None = None
 
@@ -80,11 +79,6 @@ class LLM(Component, ABC):
         if self._toolbox is None:
             self._toolbox = Toolbox()
         return self._toolbox
-
-    @abstractmethod
-    def respond(self, request: ModelRequest) -> AsyncIterator[TextDelta | ToolCall | Usage]:
-        """The answer as it is made. Function calls are asked for, not carried out: the agent does that and
-        asks again with the results. Closing the iterator early must stop the request."""
 
     def register_function(
         self, name: str | None = None, description: str | None = None
@@ -100,6 +94,15 @@ class LLM(Component, ABC):
             return function
 
         return register
+
+
+class LLM(Model, ABC):
+    """A language model that streams text."""
+
+    @abstractmethod
+    def respond(self, request: ModelRequest) -> AsyncIterator[TextDelta | ToolCall | Usage]:
+        """The answer as it is made. Function calls are asked for, not carried out: the agent does that and
+        asks again with the results. Closing the iterator early must stop the request."""
 
 
 # --- ears and voice -------------------------------------------------------------------------------------
@@ -178,68 +181,3 @@ class TurnDetection(Component, ABC):
 
     def reset(self) -> None:
         """As at the start of a call."""
-
-
-# --- calls ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call as the edge knows it."""
-
-    type: str
-    id: str
-
-
-class CallSink(Protocol):
-    """Where an edge reports what happens in a call; none of these blocks or raises."""
-
-    def participant_joined(self, participant: Participant) -> None: ...
-
-    def participant_left(self, participant: Participant) -> None: ...
-
-    def audio_received(self, participant: Participant, pcm: bytes) -> None:
-        """Sound of a participant, of any length. A participant may also be silent by sending nothing."""
-        ...
-
-    def call_ended(self) -> None: ...
-
-
-class Connection(ABC):
-    """The agent's place in one call."""
-
-    @abstractmethod
-    async def run(self) -> None:
-        """Carry the call until it ends or this is cancelled; an edge with tasks has them in here.
-
-        An error ends the agent's session with it.
-        """
-
-    @abstractmethod
-    def send_audio(self, frame: bytes) -> None:
-        """Play 20 ms (`FRAME_BYTES`) to the call; the agent sets the pace and is at most 40 ms ahead."""
-
-    @abstractmethod
-    def clear_audio(self) -> None:
-        """Stop what has been sent and not been played yet."""
-
-    @abstractmethod
-    async def leave(self) -> None:
-        """Be out of the call. Once, also when `run` never ran."""
-
-
-class Edge(ABC):
-    """A way to calls: a vendor's network, WebRTC, a file."""
-
-    async def authenticate(self, user: User) -> None:  # noqa: B027 - an edge may have nothing to do
-        """Make the agent's user known to the network."""
-
-    async def create_call(self, call_type: str, call_id: str) -> Call:
-        return Call(call_type, call_id)
-
-    @abstractmethod
-    async def join(self, call: Call, user: User, session_id: str, sink: CallSink) -> Connection:
-        """Enter `call`. `session_id` names the agent's session in logs and records."""
-
-    async def close(self) -> None:  # noqa: B027
-        """Give everything back; after every connection was left."""

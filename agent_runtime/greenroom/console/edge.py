@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from greenroom.agent import interfaces
+from greenroom.agent import calls
 from greenroom.agent.participants import Participant
 from greenroom.console import sound
 from greenroom.console.sound import Loudspeaker, Microphone, NoSound
@@ -16,13 +16,13 @@ from greenroom.console.sound import Loudspeaker, Microphone, NoSound
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from greenroom.agent.interfaces import Call, CallSink
+    from greenroom.agent.calls import Call, CallSink
     from greenroom.agent.participants import User
 
 SPEAKER = Participant("microphone", "You")
 
 
-class Edge(interfaces.Edge):
+class Edge(calls.Edge):
     """A call with whoever sits here. `sound_line` says, after the join, what of sound there is."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Edge(interfaces.Edge):
         return connection
 
 
-class Connection(interfaces.Connection):
+class Connection(calls.Connection):
     """The call, with as much sound as there is."""
 
     def __init__(self, sink: CallSink) -> None:

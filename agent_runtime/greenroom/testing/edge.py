@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from greenroom.agent import interfaces
+from greenroom.agent import calls
 from greenroom.agent.audio import FRAME_BYTES, FRAME_SECONDS
 from greenroom.agent.participants import Participant
 
 if TYPE_CHECKING:
-    from greenroom.agent.interfaces import Call, CallSink
+    from greenroom.agent.calls import Call, CallSink
     from greenroom.agent.participants import User
     from greenroom_core.clock import Clock
 
 CALLER = Participant("caller", "Caller")
 
 
-class Edge(interfaces.Edge):
+class Edge(calls.Edge):
     """`line` is there once the agent has entered the call; `sound` is what it has sent."""
 
     def __init__(self, clock: Clock) -> None:
@@ -32,7 +32,7 @@ class Edge(interfaces.Edge):
         return self.line
 
 
-class Line(interfaces.Connection):
+class Line(calls.Connection):
     """The agent's place in the call, and the caller's."""
 
     def __init__(self, sink: CallSink, sound: bytearray, clock: Clock) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from greenroom import Agent, User
-from greenroom.agent import interfaces
+from greenroom.agent import calls, interfaces
 from greenroom.testing import Call, ScriptedLLM, ScriptedSTT, ScriptedTTS
 
 WEATHER = "The weather in {} is sunny and 72°F."
 
 
-class Unreachable(interfaces.Edge):
+class Unreachable(calls.Edge):
     """A vendor's network: nobody may get there from a test."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Unreachable(interfaces.Edge):
     async def authenticate(self, user: object) -> None:
         raise AssertionError("the agent went to the network")
 
-    async def join(self, *_: object) -> interfaces.Connection:
+    async def join(self, *_: object) -> calls.Connection:
         raise AssertionError("the agent went to the network")
 
     async def close(self) -> None:

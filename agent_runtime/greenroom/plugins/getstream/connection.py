@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import getstream_rtc
 
-from greenroom.agent import interfaces
+from greenroom.agent import calls
 from greenroom.plugins.getstream.errors import StreamError
 from greenroom.plugins.getstream.sound import listen
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from greenroom.agent.interfaces import CallSink
+    from greenroom.agent.calls import CallSink
     from greenroom.plugins.getstream.entrance import Place
     from greenroom.plugins.getstream.roster import Roster
     from greenroom_core.clock import Clock
@@ -26,7 +26,7 @@ logger = logging.getLogger("greenroom.getstream")
 _AWAY = (getstream_rtc.CallingState.RECONNECTING, getstream_rtc.CallingState.MIGRATING)
 
 
-class Connection(interfaces.Connection):
+class Connection(calls.Connection):
     """Reports people and their sound to the sink, plays the agent's."""
 
     def __init__(

@@ -7,8 +7,8 @@ import logging
 import webbrowser
 from typing import TYPE_CHECKING
 
-from greenroom.agent import interfaces
-from greenroom.agent.interfaces import Call
+from greenroom.agent import calls
+from greenroom.agent.calls import Call
 from greenroom.agent.participants import User
 from greenroom.plugins.getstream.connection import Connection
 from greenroom.plugins.getstream.coordinator import Coordinator
@@ -21,13 +21,13 @@ from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
     from greenroom.agent import Agent
-    from greenroom.agent.interfaces import CallSink
+    from greenroom.agent.calls import CallSink
     from greenroom_core.clock import Clock
 
 logger = logging.getLogger("greenroom.getstream")
 
 
-class Edge(interfaces.Edge):
+class Edge(calls.Edge):
     """Calls on Stream's network.
 
     What is not given comes from the environment: STREAM_API_KEY, STREAM_API_SECRET and, where it is not Stream's

@@ -14,7 +14,7 @@ from greenroom.plugins.getstream.errors import StreamError
 from greenroom.plugins.getstream.sound import Speech
 
 if TYPE_CHECKING:
-    from greenroom.agent.interfaces import Call
+    from greenroom.agent.calls import Call
     from greenroom.plugins.getstream.keys import Keys
     from greenroom_core.clock import Clock
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.agent import interfaces
+from greenroom.agent import calls
 from greenroom.agent.participants import Participant
 from greenroom.plugins.wav.recording import Recording
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from greenroom.agent.interfaces import Call, CallSink
+    from greenroom.agent.calls import Call, CallSink
     from greenroom.agent.participants import User
     from greenroom.plugins.wav.caller import Caller
 
 
-class Edge(interfaces.Edge):
+class Edge(calls.Edge):
     """Every call on it has `caller` in it; what the agent says is recorded into `record_dir`."""
 
     def __init__(self, caller: Caller, *, record_dir: Path | None = None) -> None:
@@ -33,7 +33,7 @@ class Edge(interfaces.Edge):
         return Connection(self._caller, sounds, recording, sink)
 
 
-class Connection(interfaces.Connection):
+class Connection(calls.Connection):
     """One call with the caller."""
 
     def __init__(self, caller: Caller, sounds: list[bytes], recording: Recording | None, sink: CallSink) -> None:
