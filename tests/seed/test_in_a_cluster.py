@@ -1,6 +1,6 @@
 """The document's basic example in a runtime pod of a whole Greenroom, in a call where people come, ask, and hang up.
 
-Its file is the document's own. The vendors are fakes with their real SDKs in between, but their ears and their voice are
+Its file is the document's own. The vendors are fakes with their real SDKs in between, but their ears and voice are
 real engines: the question is made by a voice, and the answer is recognised again from the sound that reached the call.
 """
 
