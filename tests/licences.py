@@ -28,12 +28,17 @@ BASE = "base"
 PERMITTED = frozenset(
     {
         *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0"),
+        "MIT-CMU",
         *("MPL-2.0", "PSF-2.0", "Unlicense", "Zlib"),
     }
 )
 
-# Only as libraries inside a wheel, where they bind nobody's own code: the run-time libraries of the compiler.
-PERMITTED_LIBRARIES = PERMITTED | {"GPL-3.0-or-later WITH GCC-exception-3.1", "LGPL-2.1-or-later"}
+# Only as libraries inside a wheel, where they bind nobody's own code: the run-time libraries of the compiler, and
+# permissive ones that no package of Python is under.
+PERMITTED_LIBRARIES = PERMITTED | {
+    *("GPL-3.0-or-later WITH GCC-exception-3.1", "LGPL-2.1-or-later"),
+    *("FTL", "IJG", "MIT-Modern-Variant", "MIT-open-group", "libpng-2.0", "libtiff"),
+}
 
 # What a part may bring in besides, by name. Neither is in `all`, the demo or an image.
 BEYOND: Mapping[str, frozenset[str]] = {
@@ -54,14 +59,32 @@ REVIEWED: Mapping[str, tuple[str, str]] = {
 
 # Shared libraries that wheels carry beside the package.
 LIBRARIES: Mapping[str, str] = {
+    "libXau": "MIT-open-group",
+    "libavif": "BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND IJG",
+    "libbrotlicommon": "MIT",
+    "libbrotlidec": "MIT",
     "libcrc32c": "BSD-3-Clause",
+    "libfreetype": "FTL",
     "libgcc_s": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libgfortran": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libgomp": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "libharfbuzz": "MIT-Modern-Variant",
+    "libjpeg": "IJG AND BSD-3-Clause AND Zlib",
+    "liblcms2": "MIT",
+    "liblzma": "0BSD",
+    "libopenjp2": "BSD-2-Clause",
+    "libpng16": "libpng-2.0",
     "libquadmath": "LGPL-2.1-or-later",
     "libscipy_openblas64_": "BSD-3-Clause",
+    "libsharpyuv": "BSD-3-Clause",
     "libstdc++": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "libtiff": "libtiff",
+    "libwebp": "BSD-3-Clause",
+    "libwebpdemux": "BSD-3-Clause",
+    "libwebpmux": "BSD-3-Clause",
+    "libxcb": "MIT",
     "libyajl": "ISC",
+    "libzstd": "BSD-3-Clause",
 }
 
 _SPELLINGS = {
