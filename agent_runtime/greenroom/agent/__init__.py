@@ -7,6 +7,7 @@ from greenroom.agent.calls import Call, CallSink, Connection, Edge
 from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
 from greenroom.agent.interfaces import LLM, STT, TTS, VAD, TurnDetection
 from greenroom.agent.participants import Participant, User
+from greenroom.agent.processors import AudioProcessor, VideoProcessor
 from greenroom.agent.turn_taking import TurnTakingSTT
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "TTS",
     "VAD",
     "Agent",
+    "AudioProcessor",
     "Call",
     "CallSink",
     "Connection",
@@ -27,4 +29,5 @@ __all__ = [
     "TurnDetection",
     "TurnTakingSTT",
     "User",
+    "VideoProcessor",
 ]

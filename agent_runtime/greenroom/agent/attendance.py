@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.calls import MAX_ANSWER_CHARACTERS
 from greenroom.agent.events import (
+    AgentErrorEvent,
     AgentJoinedCallEvent,
     AgentLeftCallEvent,
     CallEndedEvent,
@@ -25,6 +26,8 @@ from greenroom.agent.intake import Intake
 from greenroom.agent.interfaces import STT
 from greenroom.agent.playout import Playout
 from greenroom.agent.presence import Presence
+from greenroom.agent.processing import Processing
+from greenroom.agent.sight import Sight
 from greenroom.agent.thinking import Thinking
 from greenroom.agent.turn_taking import TurnTakingSTT
 from greenroom.agent.voice import Voice
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from greenroom.agent.conversation import Conversation
     from greenroom.agent.events import Event
     from greenroom.agent.participants import Participant, User
+    from greenroom.agent.sight import Seen
     from greenroom.agent.subscriptions import Subscriptions
     from greenroom.agent.turn import Turn
     from greenroom.agent.video import VideoFrame
@@ -74,6 +78,8 @@ class Attendance:
         self._voice: Voice | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._somebody_came = asyncio.Event()
+        self._sight = Sight(clock)
+        self._processing = Processing(parts.processors, self._processor_failed, clock)
         self.presence = Presence()
         self.over = asyncio.Event()
 
@@ -96,6 +102,8 @@ class Attendance:
         self._spawn(group, self._events.run(), "events")
         self._begin_to_speak(self._connection, instructions, group)
         self._begin_to_listen(group)
+        for work in self._processing.works(self._sight):
+            self._spawn(group, work, "processor")
         self._spawn(group, self._carry(self._connection), "connection")
 
     async def await_somebody(self, patience_seconds: float | None) -> None:
@@ -152,9 +160,12 @@ class Attendance:
     def participant_left(self, participant: Participant) -> None:
         self.presence.left(participant, self._clock.boot())
         self._tell(ParticipantLeftEvent(participant))
+        self._sight.forget(participant)
+        self._processing.participant_left(participant)
 
     def audio_received(self, participant: Participant, pcm: bytes) -> None:
         if self._intake is not None and self.presence.holds_floor(participant):
+        self._processing.audio_received(participant, pcm)
             self._intake.push(pcm)
 
     def call_ended(self) -> None:
@@ -165,8 +176,13 @@ class Attendance:
         self._tell(CallEndedEvent())
         self.over.set()
 
+    @property
+    def wants_video(self) -> bool:
+        return self._parts.want_video
+
     def video_received(self, participant: Participant, frame: VideoFrame) -> None:
-        """Nobody looks yet."""
+        if self.wants_video:
+            self._sight.show(participant, frame)
 
     def call_answered(self, answer: str) -> None:
         if len(answer) > MAX_ANSWER_CHARACTERS:
@@ -174,6 +190,15 @@ class Attendance:
         self._on_answer(answer)
 
     # --- inside ---
+
+    def _pictures(self) -> tuple[Seen, ...]:
+        wish = self._parts.llm.picture_wish
+        return () if wish is None else self._sight.pictures(wish)
+
+    def _processor_failed(self, processor: object, error: Exception) -> None:
+        name, what = type(processor).__name__, type(error).__name__
+        logger.warning("[%s] processor %s failed, the call goes on: %s: %s", self._name, name, what, error)
+        self._tell(AgentErrorEvent("processor", error))
 
     def _tell(self, event: Event) -> None:
         self._events.emit(event)
@@ -186,7 +211,9 @@ class Attendance:
 
     def _begin_to_speak(self, connection: Connection, instructions: str, group: asyncio.TaskGroup) -> None:
         playout = Playout(self._clock, connection.send_audio, connection.clear_audio)
-        thinking = Thinking(self._parts.llm, instructions, self._conversation, self._clock, self._events.emit)
+        thinking = Thinking(
+            self._parts.llm, instructions, self._conversation, self._clock, self._events.emit, self._pictures
+        )
         self._voice = Voice(
             name=self._name,
             thinking=thinking,

@@ -36,6 +36,11 @@ class CallSink(Protocol):
         """Sound of a participant, of any length. A participant may also be silent by sending nothing."""
         ...
 
+    @property
+    def wants_video(self) -> bool:
+        """Whether anybody looks. If not, an edge asks for no video and decodes none."""
+        ...
+
     def video_received(self, participant: Participant, frame: VideoFrame) -> None:
         """The newest picture of a participant, at any rate: what the agent has no time for is dropped there."""
         ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.interfaces import Component
+from greenroom.agent.processors import AudioProcessor, VideoProcessor
 from greenroom.agent.turn_taking import TurnTakingSTT
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Components:
         """Raises :class:`ValueError` if these cannot take part in a call."""
         if self.stt is None and self.tts is None and not self.processors:
             raise ValueError("the agent can process neither audio nor video: give it stt, tts or processors")
+        for processor in self.processors:
+            _check_processor(processor)
         if isinstance(self.stt, TurnTakingSTT):
             if self.vad is not None or self.turn_detection is not None:
                 raise ValueError(
@@ -50,6 +53,11 @@ class Components:
                 f"stt={type(self.stt).__name__} needs to be told when the user speaks: give the agent a vad, "
                 "for instance vad=local.VAD()"
             )
+
+    @property
+    def want_video(self) -> bool:
+        """Whether one of them looks at what the call shows."""
+        return self.llm.picture_wish is not None or any(isinstance(one, VideoProcessor) for one in self.processors)
 
     def report_to(self, collector: MetricsCollector) -> None:
         for component in self._components():
@@ -81,6 +89,15 @@ class Components:
             for processor in self.processors
             if not isinstance(processor, Component) and inspect.iscoroutinefunction(getattr(processor, "close", None))
         )
+
+
+def _check_processor(processor: object) -> None:
+    for method, plug in (("process_video", VideoProcessor), ("process_audio", AudioProcessor)):
+        if hasattr(processor, method) and not isinstance(processor, plug):
+            raise ValueError(
+                f"processors: {type(processor).__name__} has {method} and is no greenroom.agent.{plug.__name__}: "
+                "derive it from that"
+            )
 
 
 async def guarded(step: Awaitable[object], what: str, clock: Clock) -> None:

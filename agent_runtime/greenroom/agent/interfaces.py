@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from greenroom.agent.conversation import Message, ToolCall
+    from greenroom.agent.sight import PictureWish, Seen
 
 AsyncFunction = TypeVar("AsyncFunction", bound="Callable[..., Any]")
 
@@ -67,12 +68,17 @@ class ModelRequest:
     instructions: str
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...]
+    pictures: tuple[Seen, ...] = ()
+    """What can be seen while the user asks, the oldest first; only for a model that wishes it. Not kept."""
 
 
 class Model(Component):
     """What all models have in common: functions that they may call."""
 
     _toolbox: Toolbox | None = None
+
+    picture_wish: PictureWish | None = None
+    """What a model that takes pictures wants to see of the call; None: nothing, and no video is asked for."""
 
     @property
     def toolbox(self) -> Toolbox:

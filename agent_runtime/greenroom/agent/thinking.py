@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from greenroom.agent.conversation import Conversation
     from greenroom.agent.events import Event
     from greenroom.agent.interfaces import LLM
+    from greenroom.agent.sight import Seen
     from greenroom_core.clock import Clock
 
 logger = logging.getLogger("greenroom.agent.thinking")
@@ -31,13 +32,20 @@ class Thinking:
     """The model of one agent, its functions and the conversation it sees."""
 
     def __init__(
-        self, llm: LLM, instructions: str, conversation: Conversation, clock: Clock, emit: Callable[[Event], None]
+        self,
+        llm: LLM,
+        instructions: str,
+        conversation: Conversation,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        see: Callable[[], tuple[Seen, ...]] = tuple,
     ) -> None:
         self._llm = llm
         self._instructions = instructions
         self._conversation = conversation
         self._clock = clock
         self._emit = emit
+        self._see = see
 
     async def answer(self, wanted: asyncio.Event) -> AsyncGenerator[str, None]:
         """The answer to the conversation so far, in pieces of text.
@@ -45,9 +53,10 @@ class Thinking:
         Function calls and their results go into the conversation; the text does not: only the voice knows
         how much of it was heard. No function is called before `wanted` is set: what is only prepared has no effect.
         """
+        pictures = self._see()
         for _ in range(MAX_REQUESTS):
             calls: list[ToolCall] = []
-            async with aclosing(self._request(calls)) as pieces:
+            async with aclosing(self._request(calls, pictures)) as pieces:
                 async for piece in pieces:
                     yield piece
             if not calls:
@@ -56,14 +65,14 @@ class Thinking:
             await self._call(calls)
         logger.warning("the model asked for functions %d times in one answer: cut off", MAX_REQUESTS)
 
-    async def _request(self, calls: list[ToolCall]) -> AsyncGenerator[str, None]:
+    async def _request(self, calls: list[ToolCall], pictures: tuple[Seen, ...]) -> AsyncGenerator[str, None]:
         asked_at = self._clock.boot()
         first_at: float | None = None
         busy = 0.0  # the consumer's own time does not count as the model's
         usage = Usage(0, 0)
         resumed_at = asked_at
         try:
-            async with aclosing(self._stream()) as stream:
+            async with aclosing(self._stream(pictures)) as stream:
                 async for item in stream:
                     first_at = first_at or self._clock.boot()
                     match item:
@@ -85,9 +94,9 @@ class Thinking:
             output_tokens=usage.output_tokens,
         )
 
-    def _stream(self) -> AsyncGenerator[TextDelta | ToolCall | Usage, None]:
+    def _stream(self, pictures: tuple[Seen, ...]) -> AsyncGenerator[TextDelta | ToolCall | Usage, None]:
         stream: AsyncIterator[TextDelta | ToolCall | Usage] = self._llm.respond(
-            ModelRequest(self._instructions, self._conversation.messages, self._llm.toolbox.tools)
+            ModelRequest(self._instructions, self._conversation.messages, self._llm.toolbox.tools, pictures)
         )
         return cast("AsyncGenerator[TextDelta | ToolCall | Usage, None]", stream)
 
