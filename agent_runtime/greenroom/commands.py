@@ -69,6 +69,7 @@ def _serve(runner: Runner) -> click.Command:
         envvar="GREENROOM_DRAIN_TIMEOUT_SECONDS",
         help="How long calls may go on after SIGTERM.",
     )
+    @click.option("--talk-page/--no-talk-page", default=None, help="The page /talk, to speak with the agent (on).")
     @_common
     def serve(**options: Any) -> None:
         _or_one_sentence(lambda: runner.serve(**options))

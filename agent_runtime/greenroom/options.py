@@ -59,10 +59,11 @@ class ServeOptions:
     The `can_…` checks are FastAPI dependencies, sync or async, that may take `call_id`; an exception or False denies.
     `can_list_sessions` guards the listing of all calls: None allows it only while no other check is given. With the
     origin `*` credentials are never allowed, whatever `cors_allow_credentials` says. With `ready_when_full` False,
-    `/ready` is 503 while the launcher's `max_concurrent_sessions` is reached.
+    `/ready` is 503 while the launcher's `max_concurrent_sessions` is reached. `talk_page`: whether `serve` has the page
+    /talk, where one speaks with the agent.
 
-    What is not given here is taken from GREENROOM_CORS_ALLOW_ORIGINS, …_METHODS, …_HEADERS, …_CREDENTIALS and
-    GREENROOM_READY_WHEN_FULL. Raises ValueError with one sentence for what cannot be used.
+    What is not given here is taken from GREENROOM_CORS_ALLOW_ORIGINS, …_METHODS, …_HEADERS, …_CREDENTIALS,
+    GREENROOM_READY_WHEN_FULL and GREENROOM_TALK_PAGE. Raises ValueError with one sentence for what cannot be used.
     """
 
     fast_api: Any = None
@@ -76,11 +77,12 @@ class ServeOptions:
     can_view_metrics: Callable[..., Any] = allow_all
     can_list_sessions: Callable[..., Any] | None = None
     ready_when_full: bool = _switch("ready_when_full")
+    talk_page: bool = _switch("talk_page")
 
     def __post_init__(self) -> None:
         for name in ("cors_allow_origins", "cors_allow_methods", "cors_allow_headers"):
             object.__setattr__(self, name, _texts(name, getattr(self, name)))
-        for name in ("cors_allow_credentials", "ready_when_full"):
+        for name in ("cors_allow_credentials", "ready_when_full", "talk_page"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be True or False, not {value!r}")

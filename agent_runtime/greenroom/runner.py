@@ -91,10 +91,12 @@ class Runner:
         *,
         drain_timeout_seconds: float = DRAIN_TIMEOUT_SECONDS,
         log_format: str = "text",
+        talk_page: bool | None = None,
     ) -> None:
         """The HTTP server of this process: each POST starts an agent here. Returns after a signal.
 
-        SIGTERM lets the sessions finish for `drain_timeout_seconds`, Ctrl-C or a second signal ends them.
+        SIGTERM lets the sessions finish for `drain_timeout_seconds`, Ctrl-C or a second signal ends them. `talk_page`
+        goes before that of the options.
         """
         logs.set_up(agents_log_level, log_format, http_level=http_log_level)
         _check_asyncio(debug)
@@ -106,6 +108,7 @@ class Runner:
             drain_seconds=drain_timeout_seconds,
             http_log_level=http_log_level,
             debug=debug,
+            talk_page=self.serve_options.talk_page if talk_page is None else talk_page,
         )
 
     def runtime(self, arguments: Sequence[str] = (), *, debug: bool = False) -> None:

@@ -77,7 +77,8 @@ def create_app(
         lifespan=lifespan,
     )
     equip(app, backend, instruments)
-    add_routes(app.router, permissions or Permissions(), direct=True)
+    app.state.permissions = permissions or Permissions()
+    add_routes(app.router, app.state.permissions, direct=True)
     app.include_router(docs.router)
     app.add_middleware(Counted, instruments=app.state.instruments, clock=clock or SystemClock())
     app.add_exception_handler(Exception, _bug)

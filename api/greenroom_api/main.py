@@ -9,11 +9,11 @@ import random
 import sys
 from typing import TYPE_CHECKING
 
-from greenroom_api import server
+from greenroom_api import server, talk
 from greenroom_api.app import create_app
 from greenroom_api.cluster import ClusterBackend
 from greenroom_api.instruments import Instruments
-from greenroom_api.settings import ApiSettings
+from greenroom_api.settings import ApiSettings, TurnSettings
 from greenroom_core import logs, settings
 from greenroom_core.clock import SystemClock
 from greenroom_core.kube import auth
@@ -31,7 +31,7 @@ logger = logging.getLogger("greenroom.api")
 _WATCHES = 2
 
 
-async def serve(chosen: ApiSettings, listener: socket.socket, app: FastAPI | None = None) -> None:
+async def serve(chosen: ApiSettings, turn: TurnSettings, listener: socket.socket, app: FastAPI | None = None) -> None:
     """Runs until SIGTERM or SIGINT. An `app` of somebody's own must have been equipped; its backend is replaced.
 
     Raises auth.NoCredentials.
@@ -50,6 +50,8 @@ async def serve(chosen: ApiSettings, listener: socket.socket, app: FastAPI | Non
         if app is None:
             app = create_app(backend, instruments=instruments, clock=world.clock)
         app.state.backend = backend
+        if chosen.talk_page:
+            talk.install(app, turn)
         logger.info("serving namespace %s", namespace)
         await server.Server(app, shutdown_seconds=chosen.shutdown_seconds).serve(sockets=[listener])
 
@@ -58,11 +60,12 @@ def run(program: str, arguments: Sequence[str], app: FastAPI | None = None) -> N
     """Blocks until the end; leaves through SystemExit with one sentence where it cannot start."""
     try:
         chosen = settings.load(ApiSettings, program, arguments)
+        turn = settings.load(TurnSettings, program, ())
         logs.set_up(chosen.log_level, chosen.log_format)
         logger.info("settings: %s", dataclasses.asdict(chosen))
         listener = server.bind(chosen.host, chosen.port)
         with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
-            runner.run(serve(chosen, listener, app))
+            runner.run(serve(chosen, turn, listener, app))
     except (settings.BadSetting, auth.NoCredentials, OSError) as problem:
         sys.exit(f"{program}: {problem}")
     except KeyboardInterrupt:

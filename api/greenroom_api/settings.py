@@ -22,3 +22,20 @@ class ApiSettings:
     shutdown_seconds: float = setting(
         20.0, "how long a start that a pod already has may still take after SIGTERM, 0 or more", lambda v: v >= 0
     )
+    talk_page: bool = setting(False, "true: a page at /talk where one speaks with an agent")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """The relay that the page at /talk uses where browser and pod cannot reach each other. Variables only: a flag
+    would show the password to everybody on the machine."""
+
+    turn_url: str = setting(
+        "", "turn:, turns: or stun: addresses, between commas; empty: none", lambda value: _are_relays(value)
+    )
+    turn_username: str = setting("", "name at the relay")
+    turn_credential: str = setting("", "password at the relay")
+
+
+def _are_relays(value: str) -> bool:
+    return not value or all(url.strip().startswith(("turn:", "turns:", "stun:", "stuns:")) for url in value.split(","))

@@ -10,7 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from greenroom.collection import collect_less_often
-from greenroom_api import main, server
+from greenroom_api import main, server, talk
+from greenroom_api.settings import TurnSettings
+from greenroom_core import settings
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def serve(
     drain_seconds: float = DRAIN_SECONDS,
     http_log_level: str = "INFO",
     debug: bool = False,
+    talk_page: bool = True,
 ) -> None:
     """Serves `app`, as :func:`greenroom.serve.fast_api` made it, until a signal; returns when all is closed.
 
@@ -51,7 +54,11 @@ def serve(
             http_logger.setLevel(http_log_level.upper())
     collect_less_often()
     try:
+        if talk_page:
+            talk.install(app, settings.load(TurnSettings, "serve", ()))
         listener = server.bind(host, port)
+    except settings.BadSetting as problem:
+        sys.exit(f"serve: {problem}")
     except (OSError, OverflowError) as problem:
         sys.exit(f"serve: cannot listen on {host}:{port} (--host, --port): {problem}")
     web = server.Server(

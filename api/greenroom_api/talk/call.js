@@ -1,0 +1,163 @@
+// One call: microphone, connection, session; from the press of Talk to the end, whoever ends it.
+
+import { Problem, UNREACHABLE, deniedMicrophone, unusableMicrophone } from "./problems.js";
+import * as sessions from "./sessions.js";
+
+const GATHERING_SECONDS = 4;
+const CONNECTING_SECONDS = 20;
+
+export class Call {
+  #aborted = new AbortController();
+  #over = null;
+  #microphone = null;
+  #peer = null;
+
+  // `told` has step(text), session(id), connection(state), message(value), sound(stream), ended(problem or null).
+  constructor(id, options, told) {
+    this.id = id;
+    this.sessionId = null;
+    this.options = options;
+    this.told = told;
+    this.ended = new Promise((resolve) => (this.#over = resolve));
+  }
+
+  async run() {
+    let problem = null;
+    try {
+      await this.#connect();
+      problem = await this.ended;
+    } catch (error) {
+      problem = this.#aborted.signal.aborted ? null : asProblem(error);
+    }
+    this.#clear();
+    this.told.ended(problem);
+  }
+
+  get microphone() {
+    return this.#microphone;
+  }
+
+  set muted(muted) {
+    for (const track of this.#microphone.getAudioTracks()) {
+      track.enabled = !muted;
+    }
+  }
+
+  hangUp() {
+    this.#aborted.abort();
+    this.#over(null);
+    this.#clear();
+  }
+
+  async #connect() {
+    const { signal } = this.#aborted;
+    this.told.step("Asking for the microphone");
+    this.#microphone = await microphone();
+    signal.throwIfAborted();
+    this.told.step("Looking for ways to the agent");
+    const offer = await this.#offer(await sessions.iceServers(this.id, signal));
+    signal.throwIfAborted();
+    this.told.step("Starting the agent");
+    this.sessionId = await sessions.start(this.id, offer, this.options, signal);
+    this.told.session(this.sessionId);
+    this.told.step("Waiting for the agent's answer");
+    const sdp = await sessions.answerOf(this.id, this.sessionId, signal);
+    this.told.step("Connecting");
+    await this.#peer.setRemoteDescription({ type: "answer", sdp });
+    await this.#connected(signal);
+  }
+
+  async #offer(iceServers) {
+    const peer = (this.#peer = new RTCPeerConnection({ iceServers }));
+    for (const track of this.#microphone.getAudioTracks()) {
+      peer.addTrack(track, this.#microphone);
+    }
+    const channel = peer.createDataChannel("greenroom");
+    channel.addEventListener("message", ({ data }) => this.told.message(JSON.parse(data)));
+    channel.addEventListener("close", () => this.#left());
+    peer.addEventListener("track", ({ track, streams }) => this.told.sound(streams[0] ?? new MediaStream([track])));
+    peer.addEventListener("connectionstatechange", () => this.#changed());
+    await peer.setLocalDescription();
+    await gathered(peer);
+    return peer.localDescription.sdp;
+  }
+
+  #connected(signal) {
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(() => reject(noConnection()), CONNECTING_SECONDS * 1000);
+      const look = () => {
+        if (["connected", "failed", "closed"].includes(this.#peer.connectionState)) {
+          clearTimeout(limit);
+          this.#peer.connectionState === "connected" ? resolve() : reject(noConnection());
+        }
+      };
+      signal.addEventListener("abort", () => {
+        clearTimeout(limit);
+        reject(signal.reason);
+      });
+      this.#peer.addEventListener("connectionstatechange", look);
+      look();
+    });
+  }
+
+  #changed() {
+    this.told.connection(this.#peer.connectionState);
+    if (this.#peer.connectionState === "failed") {
+      this.#over(new Problem("The connection is lost.", UNREACHABLE));
+    }
+  }
+
+  // The agent's side of the connection has gone.
+  async #left() {
+    if (!this.#aborted.signal.aborted) {
+      this.#over(new Problem("The agent has left the call.", await sessions.howItEnded(this.id, this.sessionId)));
+    }
+  }
+
+  #clear() {
+    if (this.sessionId !== null) {
+      sessions.close(this.id, this.sessionId);
+      this.sessionId = null;
+    }
+    this.#aborted.abort();
+    this.#peer?.close();
+    this.#microphone?.getTracks().forEach((track) => track.stop());
+  }
+}
+
+async function microphone() {
+  const unusable = unusableMicrophone();
+  if (unusable) {
+    throw unusable;
+  }
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+  } catch (error) {
+    throw deniedMicrophone(error);
+  }
+}
+
+// All ways are known, or those that are known after some seconds: an unreachable relay must not hold up the call.
+function gathered(peer) {
+  return new Promise((resolve) => {
+    const limit = setTimeout(resolve, GATHERING_SECONDS * 1000);
+    const look = () => {
+      if (peer.iceGatheringState === "complete") {
+        clearTimeout(limit);
+        resolve();
+      }
+    };
+    peer.addEventListener("icegatheringstatechange", look);
+    look();
+  });
+}
+
+function noConnection() {
+  return new Problem("There is no connection between this browser and the agent.", UNREACHABLE);
+}
+
+function asProblem(error) {
+  return error instanceof Problem ? error : new Problem(`The call failed: ${error.message}`);
+}

@@ -1,0 +1,75 @@
+// The REST routes that a call needs, each relative to the page's own address, so that a path prefix before it stays.
+
+import { Problem, refused } from "./problems.js";
+
+const ROOT = new URL(".", document.baseURI);
+const ANSWER_WAIT_SECONDS = 10;
+const ANSWER_SECONDS = 60;
+
+export async function iceServers(callId, signal) {
+  const answer = await ask("GET", `talk/settings/${callId}`, { signal });
+  if (!answer.ok) {
+    throw await refused(answer);
+  }
+  return (await answer.json()).ice_servers;
+}
+
+// The id of a session whose agent has the offer.
+export async function start(callId, offer, { runtime, callType }, signal) {
+  const body = JSON.stringify({ runtime, call_type: callType, parameters: { offer } });
+  const answer = await ask("POST", `calls/${callId}/sessions`, { body, signal });
+  if (!answer.ok) {
+    throw await refused(answer);
+  }
+  return (await answer.json()).session_id;
+}
+
+// The agent's SDP.
+export async function answerOf(callId, sessionId, signal) {
+  const end = performance.now() + ANSWER_SECONDS * 1000;
+  while (performance.now() < end) {
+    const answer = await ask("GET", `${path(callId, sessionId)}/answer?wait_seconds=${ANSWER_WAIT_SECONDS}`, { signal });
+    if (answer.status === 404) {
+      throw new Problem("The session has ended before it answered.", await howItEnded(callId, sessionId));
+    }
+    if (answer.status === 200) {
+      return (await answer.json()).answer;
+    }
+    if (answer.status !== 204) {
+      throw await refused(answer);
+    }
+  }
+  throw new Problem("The agent does not answer the call.", "Its log says why.");
+}
+
+// One sentence, as far as this server tells it.
+export async function howItEnded(callId, sessionId) {
+  try {
+    const { sessions } = await (await ask("GET", `calls/${callId}/sessions`)).json();
+    const session = sessions.find((item) => item.session_id === sessionId);
+    return [session.phase, session.reason, session.message].filter(Boolean).join(", ");
+  } catch {
+    return "";
+  }
+}
+
+// Also while the page goes away.
+export function close(callId, sessionId) {
+  navigator.sendBeacon(new URL(`${path(callId, sessionId)}/close`, ROOT));
+}
+
+function path(callId, sessionId) {
+  return `calls/${callId}/sessions/${sessionId}`;
+}
+
+async function ask(method, address, { body, signal } = {}) {
+  const headers = body ? { "Content-Type": "application/json" } : {};
+  try {
+    return await fetch(new URL(address, ROOT), { method, body, headers, signal });
+  } catch (error) {
+    if (error.name === "AbortError") {
+      throw error;
+    }
+    throw new Problem("The server cannot be reached.", "Is it still running?");
+  }
+}
