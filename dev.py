@@ -87,6 +87,7 @@ def test() -> int:
     _find_binaries()
     _find_helm()
     _find_redis()
+    _find_chromium()
     return _become("python", "-m", "pytest", *_extra_arguments())
 
 
@@ -268,6 +269,16 @@ def _find_redis() -> None:
         find_redis(python=str(PYTHON))
     except NotFound as problem:
         print(problem, file=sys.stderr)
+
+
+def _find_chromium() -> None:
+    """Only the tests of the page that one talks to want it; the others still run."""
+    from greenroom_local.binaries import NotFound, find_chromium
+
+    try:
+        find_chromium()
+    except NotFound as problem:
+        print(f"{problem} The tests in a browser are skipped.", file=sys.stderr)
 
 
 def _progress() -> Progress:

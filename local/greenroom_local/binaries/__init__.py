@@ -1,7 +1,8 @@
-"""etcd, kube-apiserver, kubectl and, on request, helm and Redis. The standard library only: it runs before set-up."""
+"""etcd, kube-apiserver, kubectl; on request helm, Redis, Chromium. The standard library only: it runs before set-up."""
 
 from __future__ import annotations
 
+from greenroom_local.binaries.chromium import find_chromium
 from greenroom_local.binaries.found import Binaries, Unusable
 from greenroom_local.binaries.helm import find_helm
 from greenroom_local.binaries.redis import find_installed_redis, find_redis
@@ -12,6 +13,7 @@ __all__ = [
     "NotFound",
     "Unusable",
     "find_binaries",
+    "find_chromium",
     "find_helm",
     "find_installed",
     "find_installed_redis",
