@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from greenroom.agent import calls, interfaces
-from greenroom.agent.audio import FRAME_SECONDS, SAMPLE_RATE, peak
+from greenroom.agent.audio import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, peak
 from greenroom.agent.participants import Participant
 
 if TYPE_CHECKING:
@@ -37,11 +37,16 @@ class Vad(interfaces.VAD):
 
 @dataclass
 class Stt(interfaces.STT):
-    """Understands `texts`, one a turn; an exception among them is raised at the end of its turn."""
+    """Understands `texts`, one a turn; an exception among them is raised at the end of its turn.
+
+    `finish_pauses` are its times for the first turns, `finish_seconds` for the others.
+    """
 
     clock: Clock
     texts: list[str | Exception]
     finish_seconds: float = 0.0
+    finish_pauses: list[float] = field(default_factory=list)
+    partials: bool = True
     fed: list[bytes] = field(default_factory=list)
     abandoned: int = 0
     closed: int = 0
@@ -60,10 +65,11 @@ class _Utterance(interfaces.Utterance):
 
     async def feed(self, pcm: bytes) -> str | None:
         self._stt.fed[-1] += pcm
-        return f"{len(self._stt.fed[-1])} bytes"
+        return f"{len(self._stt.fed[-1])} bytes" if self._stt.partials else None
 
     async def finish(self) -> str:
-        await self._stt.clock.sleep(self._stt.finish_seconds)
+        pauses = self._stt.finish_pauses
+        await self._stt.clock.sleep(pauses.pop(0) if pauses else self._stt.finish_seconds)
         text = self._stt.texts.pop(0)
         if isinstance(text, Exception):
             raise text
@@ -144,6 +150,8 @@ class Connection(calls.Connection):
     session_id: str
     somebody_there: bool
     sent: list[tuple[float, bytes]] = field(default_factory=list)
+    cleared: int = 0
+    unheard_bytes: int = 0
     left: int = 0
     leave_error: Exception | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -160,7 +168,12 @@ class Connection(calls.Connection):
         self.sent.append((self.clock.boot(), frame))
 
     def clear_audio(self) -> None:
-        pass
+        """What of the sound sent has not been played by now is thrown away."""
+        self.cleared += 1
+        playing_until = 0.0
+        for at, _ in self.sent:
+            playing_until = max(playing_until, at) + FRAME_SECONDS
+        self.unheard_bytes += int(max(0.0, playing_until - self.clock.boot()) / FRAME_SECONDS + 0.01) * FRAME_BYTES
 
     async def leave(self) -> None:
         self.left += 1

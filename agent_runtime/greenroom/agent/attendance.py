@@ -12,6 +12,7 @@ from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.calls import MAX_ANSWER_CHARACTERS
+from greenroom.agent.dialogue import Dialogue
 from greenroom.agent.events import (
     AgentErrorEvent,
     AgentJoinedCallEvent,
@@ -20,6 +21,7 @@ from greenroom.agent.events import (
     ParticipantJoinedEvent,
     ParticipantLeftEvent,
 )
+from greenroom.agent.floor import Floor
 from greenroom.agent.following import Following
 from greenroom.agent.hearing import Hearing
 from greenroom.agent.intake import Intake
@@ -28,6 +30,7 @@ from greenroom.agent.playout import Playout
 from greenroom.agent.presence import Presence
 from greenroom.agent.processing import Processing
 from greenroom.agent.sight import Sight
+from greenroom.agent.realtime import Realtime
 from greenroom.agent.thinking import Thinking
 from greenroom.agent.turn_taking import TurnTakingSTT
 from greenroom.agent.voice import Voice
@@ -75,11 +78,12 @@ class Attendance:
         self._call: Call | None = None
         self._connection: Connection | None = None
         self._intake: Intake | None = None
-        self._voice: Voice | None = None
+        self._voice: Talking | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._somebody_came = asyncio.Event()
         self._sight = Sight(clock)
         self._processing = Processing(parts.processors, self._processor_failed, clock)
+        self._floor = Floor()
         self.presence = Presence()
         self.over = asyncio.Event()
 
@@ -88,15 +92,12 @@ class Attendance:
         """Whether the caller is one of this call's own tasks, or was started by one."""
         return _within.get() is self
 
-    @property
-    def dropped_seconds(self) -> float:
-        """Sound of the caller that came faster than it could be listened to."""
-        return self._intake.dropped_seconds if self._intake is not None else 0.0
-
     async def enter(self, name: str, call: Call, user: User, instructions: str, group: asyncio.TaskGroup) -> None:
         """Be in the call, with every task in `group`."""
         self._name = name
         self._call = call
+        if isinstance(self._parts.llm, Realtime):
+            await self._parts.llm.prepare(lambda: self._opening(instructions))
         self._connection = await self._parts.edge.join(call, user, name, self)
         self._tell(AgentJoinedCallEvent(call.type, call.id))
         self._spawn(group, self._events.run(), "events")
@@ -159,14 +160,18 @@ class Attendance:
 
     def participant_left(self, participant: Participant) -> None:
         self.presence.left(participant, self._clock.boot())
-        self._tell(ParticipantLeftEvent(participant))
+        self._floor.left(participant)
         self._sight.forget(participant)
         self._processing.participant_left(participant)
+        self._tell(ParticipantLeftEvent(participant))
 
     def audio_received(self, participant: Participant, pcm: bytes) -> None:
-        if self._intake is not None and self.presence.holds_floor(participant):
         self._processing.audio_received(participant, pcm)
-            self._intake.push(pcm)
+        if self._intake is None:
+            return
+        alone = self.presence.voices < 2
+        if heard := self._floor.heard(participant, pcm, self._clock.boot(), alone=alone):
+            self._intake.push(heard)
 
     def call_ended(self) -> None:
         if self.over.is_set():
@@ -220,6 +225,7 @@ class Attendance:
             tts=self._parts.tts,
             playout=playout,
             conversation=self._conversation,
+            speaker=lambda: self._floor.holder,
             metrics=self._collector,
             emit=self._tell,
             clock=self._clock,

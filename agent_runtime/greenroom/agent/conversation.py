@@ -49,23 +49,35 @@ class Conversation:
 
     def __init__(self, max_messages: int = MAX_MESSAGES) -> None:
         self._messages: deque[Message] = deque(maxlen=max_messages)
+        self._supposed: Message | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        return tuple(self._messages)
+        return (*self._messages, *([self._supposed] if self._supposed is not None else ()))
 
     def add(self, message: Message) -> None:
         self._messages.append(message)
 
-    def retract(self, message: Message) -> None:
-        """Forget `message`, this very one: it was not said after all."""
-        kept = [entry for entry in self._messages if entry is not message]
-        self._messages = deque(kept, self._messages.maxlen)
+    def suppose(self, message: Message) -> None:
+        """The user has perhaps said this: it is the last of :attr:`messages` and not exported, until :meth:`confirm` or
+        :meth:`retract`. One at a time."""
+        self._supposed = message
+
+    def confirm(self) -> None:
+        """What was supposed has been said."""
+        if self._supposed is not None:
+            self.add(self._supposed)
+        self._supposed = None
+
+    def retract(self) -> None:
+        """What was supposed has not been said."""
+        self._supposed = None
 
     def export(self) -> dict[str, Any]:
         """What was said so far, as plain data of JSON's types: `{"version": 1, "messages": […]}`.
 
-        A function's result whose call was forgotten is left out. The answer under way is not in it yet.
+        A function's result whose call was forgotten is left out. The answer under way is not in it yet, nor a question
+        that is only supposed.
         """
         called: set[str | None] = set()
         entries = []

@@ -70,11 +70,15 @@ class UserTurnEndedEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class UserTranscriptEvent(Event):
-    """What the user said: while they speak (`final` False, may still change), then once for the whole turn."""
+    """What the user said: while they speak (`final` False, may still change), then once for the whole turn.
+
+    `participant` is who of several had the floor when the turn began, if it was spoken.
+    """
 
     type: ClassVar[str] = "agent.user_transcript"
     text: str
     final: bool
+    participant: Participant | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,21 @@ class AgentTranscriptEvent(Event):
     type: ClassVar[str] = "agent.agent_transcript"
     text: str
     response_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTurnPausedEvent(Event):
+    """The agent fell silent, since the user makes a sound: AgentTurnEndedEvent follows if it is words, else
+    AgentTurnResumedEvent."""
+
+    type: ClassVar[str] = "agent.agent_turn_paused"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTurnResumedEvent(Event):
+    """There were no words in the sound: the agent goes on where it stopped."""
+
+    type: ClassVar[str] = "agent.agent_turn_resumed"
 
 
 @dataclass(frozen=True, slots=True)

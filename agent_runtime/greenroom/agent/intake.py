@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from greenroom.agent.audio import seconds_of
+from greenroom.agent.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, duration_ms
+from greenroom.observability.process import DROPPED_SOUND
 
 if TYPE_CHECKING:
     from greenroom_core.clock import Clock
 
-CAPACITY_SECONDS = 2.0
+CAPACITY_BYTES = 2 * SAMPLE_RATE * BYTES_PER_SAMPLE
 
 
 class Intake:
@@ -21,13 +22,11 @@ class Intake:
         self._clock = clock
         self._pcm = bytearray()
         self._ready = asyncio.Event()
-        self.dropped_seconds = 0.0
 
     def push(self, pcm: bytes) -> None:
         self._pcm += pcm
-        while seconds_of(self._pcm) > CAPACITY_SECONDS:
-            self.dropped_seconds += seconds_of(self._pcm[: self._chunk_bytes])
-            del self._pcm[: self._chunk_bytes]
+        if len(self._pcm) > CAPACITY_BYTES:
+            self._drop()
         if len(self._pcm) >= self._chunk_bytes:
             self._ready.set()
 
@@ -43,3 +42,10 @@ class Intake:
         chunk = bytes(self._pcm[: self._chunk_bytes])
         del self._pcm[: self._chunk_bytes]
         return chunk
+
+    def _drop(self) -> None:
+        """Whole chunks of the oldest, so that the reader's stay whole samples."""
+        excess = len(self._pcm) - CAPACITY_BYTES
+        dropped = -(-excess // self._chunk_bytes) * self._chunk_bytes
+        del self._pcm[:dropped]
+        DROPPED_SOUND.inc(duration_ms(dropped) / 1000)

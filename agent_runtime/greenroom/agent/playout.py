@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.agent.audio import BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
+from greenroom.observability.process import LATE_FRAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from greenroom_core.clock import Clock
+    from greenroom_core.clock import Clock, Timer
 
 LEAD_SECONDS = 0.04
+LEAD_FRAMES = round(LEAD_SECONDS / FRAME_SECONDS) + 1  # the one that is being heard as well
 LATE_SECONDS = 0.1
 ROUNDING_SECONDS = 0.0005  # a wait of less is over
 CAPACITY_BYTES = 20 * SAMPLE_RATE * BYTES_PER_SAMPLE
@@ -53,91 +55,169 @@ class Speech:
         return " ".join(filter(None, (sentence.heard() for sentence in self.sentences)))
 
 
+class _Piece(NamedTuple):
+    """Sound of one sentence of one answer."""
+
+    speech: Speech
+    sentence: Spoken
+    pcm: memoryview
+
+
 class Playout:
-    """Plays one piece after the other."""
+    """Plays one piece after the other; driven by timers, so that the first frame leaves within :meth:`put`."""
 
     def __init__(self, clock: Clock, send: Callable[[bytes], None], clear: Callable[[], None]) -> None:
         self._clock = clock
         self._send = send
         self._clear = clear
-        self._queue: deque[tuple[Speech, Spoken, memoryview]] = deque()
+        self._queue: deque[_Piece] = deque()
         self._queued_bytes = 0
+        self._sent: deque[list[_Piece]] = deque(maxlen=LEAD_FRAMES)
         self._changed = asyncio.Event()
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._timer: Timer | None = None
         self._due = 0.0
-        self.late_frames = 0
+        self._flowing = False
+        self._all_there = False
+        self._paused = False
 
     @property
-    def playing(self) -> bool:
-        return bool(self._queue)
+    def sounding(self) -> bool:
+        """Something is being heard, or about to be."""
+        return not self._paused and (bool(self._queue) or self._due > self._clock.boot())
+
+    async def run(self) -> None:
+        """Until cancelled. Raises what sending raised."""
+        try:
+            await self._broken
+        finally:
+            self._halt()
 
     async def put(self, speech: Speech, sentence: Spoken, pcm: bytes) -> None:
-        """Queue sound; waits while more than :data:`CAPACITY_BYTES` are queued."""
+        """Queue sound; waits while more than :data:`CAPACITY_BYTES` are queued. What does not fill a frame waits for
+        what comes next, or for :meth:`drained`."""
         while self._full():
             await self._change()
         if pcm:
             sentence.made += len(pcm)
-            self._queue.append((speech, sentence, memoryview(pcm)))
+            self._queue.append(_Piece(speech, sentence, memoryview(pcm)))
             self._queued_bytes += len(pcm)
-            self._changed.set()
+            self._all_there = False
+            self._go_on()
 
     async def drained(self) -> None:
-        """Everything queued has been heard."""
+        """Everything queued has been heard; a pause makes it take longer."""
+        self._all_there = True
+        self._go_on()
         while self._queue:
             await self._change()
         await self._clock.sleep(max(0.0, self._due - self._clock.boot()))
 
+    def pause(self) -> None:
+        """Be silent now; :meth:`resume` goes on with the very frame that was cut off."""
+        if not self._paused:
+            self._paused = True
+            self._halt()
+            self._take_back()
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._go_on()
+
     def stop(self) -> None:
-        """Be silent now; what was queued is dropped."""
+        """Be silent now; what was queued is dropped, and what nobody heard does not count as played."""
+        self._halt()
+        self._take_back()
         self._queue.clear()
         self._queued_bytes = 0
-        self._clear()
+        self._paused = False
         self._changed.set()
 
-    async def run(self) -> None:
-        """Send what is queued, until cancelled."""
-        while True:
-            if not self._queue:
-                await self._change()
-                continue
-            now = self._clock.boot()
-            self._catch_up(now)
-            ahead = self._due - now
-            if ahead > LEAD_SECONDS + ROUNDING_SECONDS:
-                await self._clock.sleep(ahead - LEAD_SECONDS)
-                continue
-            self._send_frame(now)
+    # --- sending ---
+
+    def _go_on(self) -> None:
+        if self._timer is None and not self._paused:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Send what may go out now, and come again when more may."""
+        self._timer = None
+        try:
+            while self._whole_frame():
+                now = self._clock.boot()
+                self._catch_up(now)
+                ahead = self._due - now
+                if ahead > LEAD_SECONDS + ROUNDING_SECONDS:
+                    self._timer = self._clock.later(ahead - LEAD_SECONDS, self._pump)
+                    return
+                self._send_frame(now)
+            self._flowing = False
+        except Exception as error:
+            if not self._broken.done():
+                self._broken.set_exception(error)
+
+    def _whole_frame(self) -> bool:
+        return self._queued_bytes >= FRAME_BYTES or (self._all_there and bool(self._queue))
 
     def _catch_up(self, now: float) -> None:
         behind = now - self._due
-        if behind > LATE_SECONDS:
-            self._due = now  # after a silence, or late: never a burst
-        elif behind > 0:
-            self.late_frames += 1
+        if behind <= 0:
+            return
+        if self._flowing:
+            LATE_FRAMES.inc()
+        if behind > LATE_SECONDS or not self._flowing:
+            self._due = now  # after a silence, or very late: never a burst
 
     def _send_frame(self, now: float) -> None:
         was_full = self._full()
-        frame = bytearray()
-        while self._queue and len(frame) < FRAME_BYTES:
-            frame += self._next(FRAME_BYTES - len(frame), now)
-        self._send(bytes(frame.ljust(FRAME_BYTES, b"\0")))
+        pieces = [self._next(FRAME_BYTES, now)]
+        size = len(pieces[0].pcm)
+        while size < FRAME_BYTES and self._queue:
+            pieces.append(self._next(FRAME_BYTES - size, now))
+            size += len(pieces[-1].pcm)
+        self._send(b"".join(piece.pcm for piece in pieces).ljust(FRAME_BYTES, b"\0"))
+        self._sent.append(pieces)
         self._due += FRAME_SECONDS
+        self._flowing = True
         if not self._queue or (was_full and not self._full()):
             self._changed.set()
 
-    def _next(self, size: int, now: float) -> memoryview:
-        speech, sentence, pcm = self._queue[0]
+    def _next(self, size: int, now: float) -> _Piece:
+        piece = self._queue[0]
+        speech, sentence, pcm = piece
         if speech.first_sound_at is None:
             speech.first_sound_at = now
             if speech.on_first_sound is not None:
                 speech.on_first_sound()
-        piece, rest = pcm[:size], pcm[size:]
-        sentence.played += len(piece)
-        self._queued_bytes -= len(piece)
-        if rest:
-            self._queue[0] = (speech, sentence, rest)
+        if len(pcm) > size:
+            self._queue[0] = _Piece(speech, sentence, pcm[size:])
+            piece = _Piece(speech, sentence, pcm[:size])
         else:
             self._queue.popleft()
+        sentence.played += len(piece.pcm)
+        self._queued_bytes -= len(piece.pcm)
         return piece
+
+    # --- falling silent ---
+
+    def _halt(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._flowing = False
+
+    def _take_back(self) -> None:
+        """Frames that went out ahead and that nobody has heard yet are queued again."""
+        self._clear()
+        unheard = int((self._due - self._clock.boot() + ROUNDING_SECONDS) / FRAME_SECONDS)
+        for _ in range(min(max(0, unheard), len(self._sent))):
+            for piece in reversed(self._sent.pop()):
+                piece.sentence.played -= len(piece.pcm)
+                self._queued_bytes += len(piece.pcm)
+                self._queue.appendleft(piece)
+        self._sent.clear()
+        self._due = min(self._due, self._clock.boot())
 
     def _full(self) -> bool:
         return self._queued_bytes > CAPACITY_BYTES

@@ -33,6 +33,7 @@ class Presence:
         self._alone_since = None
 
     def left(self, participant: Participant, now: float) -> None:
+        self._voiceless.discard(participant.id)
         if self._participants.pop(participant.id, None) is not None and not self._participants:
             self._alone_since = now
 
@@ -42,10 +43,10 @@ class Presence:
     def agent_left(self) -> None:
         self._left = True
 
-    def holds_floor(self, participant: Participant) -> bool:
-        """Whether the agent listens to this one: the longest there with a voice. Several at once are not mixed."""
-        voices = (name for name in self._participants if name not in self._voiceless)
-        return next(voices, participant.id) == participant.id
+    @property
+    def voices(self) -> int:
+        """How many of them can be heard."""
+        return len(self._participants) - len(self._voiceless)
 
     def idle_for(self, now: float) -> float:
         """Seconds alone in the call; 0 before the join is complete, with company, and after the call."""

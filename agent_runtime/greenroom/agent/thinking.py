@@ -5,6 +5,7 @@ Knows nothing of sound.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
@@ -14,8 +15,7 @@ from greenroom.agent.events import ToolCalledEvent
 from greenroom.agent.interfaces import ModelRequest, TextDelta, Usage
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from greenroom.agent.conversation import Conversation
     from greenroom.agent.events import Event
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("greenroom.agent.thinking")
 
+CUT_OFF = "The user spoke before this was done: it was cut off."
 MAX_REQUESTS = 8  # a model that only calls functions must not go round for ever
 
 
@@ -101,13 +102,20 @@ class Thinking:
         return cast("AsyncGenerator[TextDelta | ToolCall | Usage, None]", stream)
 
     async def _call(self, calls: list[ToolCall]) -> None:
-        results = await self._llm.toolbox.run(calls, self._clock)
-        called = tuple(result.call for result in results)
-        self._conversation.add(Message(Role.ASSISTANT, "", tool_calls=called))
+        try:
+            results = await self._llm.toolbox.run(calls, self._clock)
+        except asyncio.CancelledError:
+            self._remember(calls, [CUT_OFF] * len(calls))  # the model is to know that they may have had an effect
+            raise
+        self._remember([result.call for result in results], [result.output for result in results])
         for result in results:
-            self._conversation.add(Message(Role.TOOL, result.output, tool_call_id=result.call.id))
             self._llm.metrics.on_tool_call(result.duration_seconds * 1000)
             call = result.call
             self._emit(
                 ToolCalledEvent(call.name, result.output, result.failed, result.duration_seconds, call.arguments)
             )
+
+    def _remember(self, calls: Sequence[ToolCall], outputs: Sequence[str]) -> None:
+        self._conversation.add(Message(Role.ASSISTANT, "", tool_calls=tuple(calls)))
+        for call, output in zip(calls, outputs, strict=True):
+            self._conversation.add(Message(Role.TOOL, output, tool_call_id=call.id))

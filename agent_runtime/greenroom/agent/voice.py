@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from greenroom.agent.cancellation import outlast
@@ -21,9 +22,11 @@ from greenroom.agent.events import (
     UserTurnEndedEvent,
     UserTurnStartedEvent,
 )
+from greenroom.agent.interruption import Interruption
 from greenroom.agent.sentences import SentenceSplitter
 from greenroom.agent.speaking import Speaking
 from greenroom.agent.turn import Preparation, Turn
+from greenroom.observability.process import WITHDRAWN_ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from greenroom.agent.conversation import Conversation
     from greenroom.agent.events import Event
     from greenroom.agent.interfaces import TTS, TurnEnded
+    from greenroom.agent.participants import Participant
     from greenroom.agent.playout import Playout, Speech
     from greenroom.agent.thinking import Thinking
     from greenroom.observability import MetricsCollector
@@ -39,6 +43,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("greenroom.agent")
 
 WAITING_TURNS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The answer under way."""
+
+    turn: Turn
+    speech: Speech
 
 
 class Voice:
@@ -52,6 +64,7 @@ class Voice:
         tts: TTS | None,
         playout: Playout,
         conversation: Conversation,
+        speaker: Callable[[], Participant | None],
         metrics: MetricsCollector,
         emit: Callable[[Event], None],
         clock: Clock,
@@ -61,6 +74,8 @@ class Voice:
         self._tts = tts
         self._playout = playout
         self._conversation = conversation
+        self._who_speaks = speaker
+        self._speaker: Participant | None = None
         self._metrics = metrics
         self._emit = emit
         self._clock = clock
@@ -68,8 +83,9 @@ class Voice:
         self._answering: asyncio.Task[None] | None = None
         self._user_speaks = False
         self._held = ""
-        self._taking: Turn | None = None
+        self._answer: _Answer | None = None
         self._preparation = Preparation()
+        self._interruption = Interruption(name, playout, emit, clock)
 
     @property
     def withdrawn_answers(self) -> int:
@@ -83,10 +99,12 @@ class Voice:
         await self._turns.put(turn)
 
     def interrupt(self) -> None:
-        """Fall silent now. What was said so far stays in the conversation."""
+        """Fall silent now, for good. What was said so far stays in the conversation."""
+        self._interruption.end()
         if self._answering is not None:
             self._answering.cancel()
             self._playout.stop()
+            self._settle(interrupted=True)
 
     async def run(self) -> None:
         """Take turns until cancelled."""
@@ -101,6 +119,7 @@ class Voice:
                 finally:
                     await self._end_answer(self._answering)
         finally:
+            self._interruption.end()
             while not self._turns.empty():
                 self._turns.get_nowait().resolve()
 
@@ -108,9 +127,11 @@ class Voice:
 
     def turn_started(self) -> None:
         self._user_speaks = True
+        self._speaker = self._who_speaks()
         self._withdraw()
         self._emit(UserTurnStartedEvent())
-        self.interrupt()
+        if self._answering is not None:
+            self._interruption.begin()
 
     def turn_ended(self, ended: TurnEnded) -> None:
         self._user_speaks = False
@@ -118,9 +139,12 @@ class Voice:
             duration_ms=ended.speech_seconds * 1000, trailing_silence_ms=ended.silence_seconds * 1000
         )
         self._emit(UserTurnEndedEvent(ended.speech_seconds, ended.silence_seconds))
+        self._interruption.sound_over()
 
     def partial(self, text: str) -> None:
-        self._emit(UserTranscriptEvent(text, final=False))
+        if text and self._interruption.open:
+            self.interrupt()
+        self._emit(UserTranscriptEvent(text, final=False, participant=self._speaker))
 
     def probably_final(self, text: str) -> None:
         self.partial(text)
@@ -133,9 +157,11 @@ class Voice:
 
     def final(self, text: str, speech_ended_at: float) -> None:
         if text:
-            self._user_said(text)
-        else:
-            logger.info("[%s] the user made a sound without words", self._name)
+            if self._interruption.open:
+                self.interrupt()
+            self._user_said(text, self._speaker)
+        elif not self._user_speaks:
+            self._interruption.was_false()
         whole = self._whole(text)
         # A user who goes on speaking gets one answer to all of it, not one in the middle.
         self._held = whole if self._user_speaks else ""
@@ -145,6 +171,8 @@ class Voice:
                 self._answer_next(Turn(whole, speech_ended_at=speech_ended_at))
 
     def hearing_failed(self, error: Exception) -> None:
+        if not self._user_speaks:
+            self._interruption.was_false()
         self._report("stt", error)
 
     # --- an answer that is prepared before the user is surely done ---
@@ -156,6 +184,7 @@ class Voice:
         """Whether the answer to `text` is being prepared; it may be spoken now."""
         turn = self._preparation.confirm(text, speech_ended_at)
         if turn is not None:
+            self._conversation.confirm()
             for sentence in turn.untold:
                 self._tell(sentence, turn)
         return turn is not None
@@ -164,17 +193,18 @@ class Voice:
         turn = self._preparation.withdraw()
         if turn is None:
             return
+        WITHDRAWN_ANSWERS.inc()
         logger.info("[%s] a prepared answer was withdrawn, %d so far", self._name, self.withdrawn_answers)
-        if self._taking is turn:
+        if self._answer is not None and self._answer.turn is turn:
             self.interrupt()
         else:
             turn.resolve()
 
     # --- one turn ---
 
-    def _user_said(self, text: str) -> None:
+    def _user_said(self, text: str, speaker: Participant | None = None) -> None:
         logger.info("[%s] transcript user: %s", self._name, text)
-        self._emit(UserTranscriptEvent(text, final=True))
+        self._emit(UserTranscriptEvent(text, final=True, participant=speaker))
 
     def _answer_next(self, turn: Turn) -> None:
         try:
@@ -189,15 +219,16 @@ class Voice:
         self._answering = None
 
     async def _take_turn(self, turn: Turn) -> None:
-        self._taking = turn
         speaking = Speaking(self._tts, self._playout, self._clock, turn.wanted)
         speaking.speech.on_first_sound = lambda: self._started(speaking.speech, turn)
         if turn.typed:
             turn.speech_ended_at = self._clock.boot()
             self._user_said(turn.text)
-        question = Message(Role.USER, turn.text)
         if not turn.verbatim:
-            self._conversation.add(question)
+            (self._conversation.add if turn.wanted.is_set() else self._conversation.suppose)(
+                Message(Role.USER, turn.text)
+            )
+        self._answer = _Answer(turn, speaking.speech)
         interrupted = True
         try:
             async with asyncio.TaskGroup() as group:
@@ -208,12 +239,7 @@ class Voice:
         except* Exception as errors:
             self._report("answer", _first(errors))
         finally:
-            self._taking = None
-            if turn.wanted.is_set():
-                self._said(speaking.speech, interrupted)
-            else:
-                self._conversation.retract(question)
-            turn.resolve()
+            self._settle(interrupted)
 
     async def _words(self, turn: Turn, speaking: Speaking) -> None:
         splitter = SentenceSplitter()
@@ -245,6 +271,17 @@ class Voice:
             response_seconds = speech.first_sound_at - turn.speech_ended_at
             logger.info("[%s] end of speech to first sound: %.0f ms", self._name, response_seconds * 1000)
         self._emit(AgentTurnStartedEvent(response_seconds))
+
+    def _settle(self, interrupted: bool) -> None:
+        """The answer is over: it is told, and what was heard of it stands in the conversation. Once an answer."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        if answer.turn.wanted.is_set():
+            self._said(answer.speech, interrupted)
+        else:
+            self._conversation.retract()
+        answer.turn.resolve()
 
     def _said(self, speech: Speech, interrupted: bool) -> None:
         heard = speech.heard()

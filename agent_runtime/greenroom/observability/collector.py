@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter as PrometheusCounter
-
 from greenroom.observability.metrics import AgentMetrics, Average, Counter
+from greenroom.observability.process import PART_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-PART_ERRORS = PrometheusCounter(
-    "greenroom_agent_errors", "Errors of agents' parts: llm, stt, tts, vlm, realtime.", ("part",), registry=None
-)
-"""Of this process, to be registered by whoever serves its figures. A session in a process of its own is not counted."""
 
 
 class MetricsCollector:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from greenroom.observability.collector import PART_ERRORS
+from greenroom.observability import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,8 @@ class RuntimeFigures:
             "greenroom_runtime_feed_silence_seconds", "Since the API server last said anything", registry=self.registry
         )
         self._ready = Gauge("greenroom_runtime_ready", "1 while the pod takes sessions", registry=self.registry)
-        self.registry.register(PART_ERRORS)
+        for figure in process.ALL:
+            self.registry.register(figure)
 
     def watch(
         self,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.middleware.cors import CORSMiddleware
 
-from greenroom.observability.collector import PART_ERRORS
+from greenroom.observability import process
 from greenroom.options import allow_all
 from greenroom.serve.backend import LocalBackend
 from greenroom_api.app import create_app, equip
@@ -42,7 +42,8 @@ def fast_api(launcher: AgentLauncher, options: ServeOptions, *, clock: Clock | N
         equip(app, backend)
         for name, check in checks.items():
             app.dependency_overrides.setdefault(getattr(_DEFAULTS, name), check)
-    app.state.instruments.registry.register(PART_ERRORS)
+    for figure in process.ALL:
+        app.state.instruments.registry.register(figure)
     app.state.launcher = launcher
     app.state.options = options
     return app

@@ -34,7 +34,7 @@ class Entry:
     event: Event
 
     def __str__(self) -> str:
-        values = (f"{field.name}={getattr(self.event, field.name)!r}" for field in fields(self.event))
+        values = (f"{field.name}={getattr(self.event, field.name)!r}" for field in fields(self.event) if field.compare)
         return f"{self.at_seconds:8.3f} s  {' '.join((self.event.type, *values))}"
 
 

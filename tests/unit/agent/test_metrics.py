@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from greenroom.observability import AgentMetrics, Average, Counter, MetricsCollector
-from greenroom.observability.collector import PART_ERRORS
+from greenroom.observability.process import PART_ERRORS
 from greenroom.runtime.figures import RuntimeFigures
 
 NAMES = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,12 @@ from tests.fakes.virtual_time import VirtualClock, run_virtual
 
 from greenroom.agent import Agent, User
 from greenroom.agent.audio import FRAME_BYTES, peak
-from greenroom.agent.conversation import Message, Role, ToolCall
+from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
 from greenroom.agent.events import (
     AgentErrorEvent,
     AgentTranscriptEvent,
     AgentTurnEndedEvent,
+    AgentTurnPausedEvent,
     AgentTurnStartedEvent,
     Event,
     ToolCalledEvent,
@@ -143,11 +143,22 @@ def test_a_turn_that_was_never_begun_is_begun_by_its_end() -> None:
 
 def test_the_beginning_of_a_turn_silences_the_agent() -> None:
     long = [TextDelta("One two three four five six seven eight nine ten eleven twelve.")]
-    stage = Stage([SpeechOver("tell me"), 0.5, SpeechBegan(), 1.0, SpeechOver("")], [long])
+    script = [SpeechOver("tell me"), 0.5, SpeechBegan(), 1.0, SpeechOver("wait")]
+    stage = Stage(script, [long, [TextDelta("Yes?")]])
     stage.run()
-    (ended,) = stage.seen(AgentTurnEndedEvent)
+    ended, last = stage.seen(AgentTurnEndedEvent)
     assert ended.interrupted
     assert 2 <= len(ended.text.split()) <= 6
+    assert last == AgentTurnEndedEvent("Yes?", interrupted=False)
+
+
+def test_the_first_words_of_a_turn_end_the_answer() -> None:
+    long = [TextDelta("One two three four five six seven eight nine ten eleven twelve.")]
+    stage = Stage([SpeechOver("tell me"), 0.5, SpeechBegan(), 0.3, SpeechSoFar("wait"), 5.0], [long])
+    stage.run()
+    kinds = [type(event) for _, event in stage.events]
+    began = kinds.index(AgentTurnPausedEvent)
+    assert kinds[began : began + 3] == [AgentTurnPausedEvent, AgentTurnEndedEvent, UserTranscriptEvent]
 
 
 def test_an_answer_prepared_at_an_eager_end_is_spoken_at_the_real_one() -> None:
@@ -267,13 +278,15 @@ def test_a_caller_who_stops_sending_is_heard_as_silence_for_a_while_and_then_as_
     assert pieces.count(None) == pytest.approx(18 / 5, abs=1)
 
 
-def test_a_message_is_retracted_by_identity() -> None:
-    async def scene() -> None:
-        stage = Stage([])
-        first, second = Message(Role.USER, "yes"), Message(Role.USER, "yes")
-        for message in (first, second):
-            stage.agent.conversation.add(message)
-        stage.agent.conversation.retract(second)
-        assert [message is first for message in stage.agent.conversation.messages] == [True]
-
-    asyncio.run(scene())
+def test_a_question_that_is_only_supposed_is_asked_but_not_exported() -> None:
+    talk = Conversation()
+    first, second = Message(Role.USER, "yes"), Message(Role.USER, "yes")
+    talk.add(first)
+    talk.suppose(second)
+    assert talk.messages == (first, second)
+    assert len(talk.export()["messages"]) == 1
+    talk.retract()
+    assert [message is first for message in talk.messages] == [True]
+    talk.suppose(second)
+    talk.confirm()
+    assert len(talk.export()["messages"]) == 2

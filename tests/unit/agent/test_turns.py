@@ -78,11 +78,10 @@ def test_presence_counts_from_the_join_and_from_the_last_leaving() -> None:
     presence.entered(ann)
     presence.entered(bob)
     assert (presence.idle_for(20), presence.on_call_for(20)) == (0, 10)
-    assert presence.holds_floor(ann)
-    assert not presence.holds_floor(bob)
+    assert presence.voices == 2
     presence.left(ann, 21)
     assert presence.idle_for(25) == 0
-    assert presence.holds_floor(bob)
+    assert presence.voices == 1
     presence.left(bob, 30)
     presence.left(bob, 33)
     assert presence.idle_for(35) == 5

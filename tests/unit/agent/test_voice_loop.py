@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from prometheus_client import Counter
 from tests.fakes import scripted_voice as scripted
 from tests.fakes.scripted_voice import tone
 from tests.fakes.virtual_time import run_virtual
@@ -24,8 +25,17 @@ from greenroom.agent.events import (
 )
 from greenroom.agent.interfaces import TextDelta, Usage
 from greenroom.agent.participants import Participant
+from greenroom.observability.process import DROPPED_SOUND
 
 QUESTION = tone(1.0) + silence(0.6)
+
+
+def frames(pcm: bytes) -> list[bytes]:
+    return [pcm[start : start + FRAME_BYTES] for start in range(0, len(pcm), FRAME_BYTES)]
+
+
+def counted(counter: Counter) -> float:
+    return counter.collect()[0].samples[0].value
 
 
 def test_a_spoken_question_is_answered_aloud() -> None:
@@ -301,25 +311,31 @@ def test_late_sound_is_dropped_and_counted_when_the_ears_cannot_follow() -> None
 
     async def scene() -> float:
         async with stage.on_call() as connection:
+            before = counted(DROPPED_SOUND)
             for _ in range(500):  # ten seconds at one moment: nobody can have listened meanwhile
                 connection.sink.audio_received(scripted.CALLER, silence(FRAME_SECONDS))
-            return stage.agent._attendance.dropped_seconds
+            return counted(DROPPED_SOUND) - before
 
     assert run_virtual(scene()) == pytest.approx(8.0, abs=0.05)
 
 
-def test_only_the_one_who_came_first_is_heard() -> None:
-    stage = Stage([], [])
+def test_of_several_whoever_speaks_is_heard_and_named() -> None:
+    stage = Stage(["hello", "me too"], [[TextDelta("Hi.")], [TextDelta("Hi you.")]])
+    other = Participant("other")
 
     async def scene() -> None:
         async with stage.on_call() as connection:
-            other = Participant("other")
             connection.sink.participant_joined(other)
-            connection.sink.audio_received(other, tone(1.0) + silence(1.0))
-            await stage.clock.sleep(3)
+            for speaker, quiet in ((scripted.CALLER, other), (other, scripted.CALLER)):
+                for frame in frames(QUESTION):
+                    connection.sink.audio_received(speaker, frame)
+                    connection.sink.audio_received(quiet, silence(FRAME_SECONDS))
+                    await stage.clock.sleep(FRAME_SECONDS)
+                await stage.clock.sleep(1)
 
     run_virtual(scene())
-    assert stage.seen(UserTurnStartedEvent) == []
+    finals = [event for event in stage.seen(UserTranscriptEvent) if event.final]
+    assert [(event.text, event.participant) for event in finals] == [("hello", scripted.CALLER), ("me too", other)]
 
 
 def test_handlers_get_the_events_they_are_annotated_with_and_may_fail() -> None:
