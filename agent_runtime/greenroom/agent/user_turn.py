@@ -1,0 +1,66 @@
+"""The user's turn where the model finds it: its events, and when the user fell silent.
+
+A model tells that a turn is over, not when the speech was; that is taken from how loud the sound was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.agent.events import UserTurnEndedEvent, UserTurnStartedEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.agent.events import Event
+    from greenroom.agent.participants import Participant
+    from greenroom.observability import MetricsCollector
+    from greenroom_core.clock import Clock
+
+QUIET_SECONDS = 0.1  # a shorter pause is no silence: there is noise, and nobody knows when the speech ended
+
+
+class UserTurn:
+    """The turn that is open, or the last one."""
+
+    def __init__(
+        self,
+        speaker: Callable[[], Participant | None],
+        metrics: MetricsCollector,
+        emit: Callable[[Event], None],
+        clock: Clock,
+    ) -> None:
+        self._speaker = speaker
+        self._metrics = metrics
+        self._emit = emit
+        self._clock = clock
+        self._began_at: float | None = None
+        self._silent_since: float | None = None
+        self.participant: Participant | None = None
+        """Who had the floor when the turn began."""
+
+    def begin(self) -> bool:
+        """Whether it was not open already."""
+        if self._began_at is not None:
+            return False
+        self._began_at = self._clock.boot()
+        self.participant = self._speaker()
+        self._emit(UserTurnStartedEvent())
+        return True
+
+    def end(self, last_loud_at: float | None) -> None:
+        """It is over, if it is open; the sound was loud last at `last_loud_at`."""
+        if self._began_at is None:
+            return
+        now = self._clock.boot()
+        loud_at = now if last_loud_at is None else last_loud_at
+        self._silent_since = loud_at if now - loud_at >= QUIET_SECONDS else None
+        duration_seconds = max(0.0, loud_at - self._began_at)
+        self._began_at = None
+        self._metrics.on_turn_ended(duration_seconds * 1000, (now - loud_at) * 1000)
+        self._emit(UserTurnEndedEvent(duration_seconds, now - loud_at))
+
+    def answered(self) -> float | None:
+        """When the user had fallen silent before this answer; None if that is not known. Once a turn."""
+        since, self._silent_since = self._silent_since, None
+        return since
