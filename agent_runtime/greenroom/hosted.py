@@ -13,9 +13,10 @@ from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
 from greenroom_core.clock import SystemClock
 from greenroom_core.model.metrics import SessionMetrics
+from greenroom_core.model.session import ANSWER_MAX_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger("greenroom.runtime.agent")
 
@@ -27,8 +28,9 @@ _FIGURES = frozenset(SessionMetrics.__struct_fields__)
 class HostedAgent(Protocol):
     """What a host needs of an agent.
 
-    Used when present: `adopt_id(session_id)`, `wait_joined()`, `set_video_track_override_path(path)`, and the
-    parts `llm`, `tts`, `stt`, `turn_detection`, `processors`, of which those that can be warmed up are.
+    Used when present: `adopt_id(session_id)`, `wait_joined()`, `set_video_track_override_path(path)`,
+    `on_answer(tell)`, which has `tell` called with what the edge answers to an offer, and the parts `llm`, `tts`,
+    `stt`, `turn_detection`, `processors`, of which those that can be warmed up are.
     """
 
     @property
@@ -67,6 +69,35 @@ def show_video_file(agent: HostedAgent, path: str) -> None:
     override(path)
 
 
+def hear_answer(agent: HostedAgent, session_id: str, tell: Callable[[str], None]) -> None:
+    """Has `tell` called with what the agent's edge answers to an offer: at most once, and only with what fits."""
+    told = False
+
+    def take(answer: str) -> None:
+        nonlocal told
+        problem = "it has answered before" if told else _misfit(answer)
+        if problem:
+            logger.error("session %s: its edge's answer is passed over: %s", session_id, problem)
+            return
+        told = True
+        tell(answer)
+
+    on_answer = getattr(agent, "on_answer", None)
+    if callable(on_answer):
+        on_answer(take)
+
+
+def _misfit(answer: Any) -> str:
+    """Why `answer` can stand in no status; empty: it can."""
+    if not isinstance(answer, str):
+        return f"it is {type(answer).__name__}, not a text"
+    if not answer:
+        return "it is empty"
+    if len(answer) > ANSWER_MAX_LENGTH:
+        return f"it has {len(answer)} characters, at most {ANSWER_MAX_LENGTH} fit"
+    return "" if _is_unicode(answer) else "it has half a surrogate pair"
+
+
 async def close(agent: HostedAgent) -> None:
     """Returns when it has left its call.
 
@@ -99,6 +130,14 @@ def figures(agent: HostedAgent, session_id: str) -> SessionMetrics | None:
     except Exception as error:
         logger.warning("session %s: its metrics cannot be read: %s", session_id, described(error))
         return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _finite(value: Any) -> bool:

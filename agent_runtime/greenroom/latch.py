@@ -29,4 +29,8 @@ class Latch:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters = [*(self._waiters or ()), waiter]
-        await waiter
+        try:
+            await waiter
+        finally:
+            if self._waiters is not None:
+                self._waiters.remove(waiter)

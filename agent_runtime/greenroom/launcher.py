@@ -251,6 +251,12 @@ class AgentLauncher:
         """A living session, wherever it runs; None for one that is unknown, another call's, or has ended."""
         return await self._host.info(call_id, session_id)
 
+    async def get_session_answer(self, call_id: str, session_id: str, wait_seconds: float = 0.0) -> str | None:
+        """What the edge of a living session, wherever it runs, answers to the offer among its parameters: as soon as
+        it is there, "" when that is not within `wait_seconds`; None for one that is unknown, another call's, or has
+        ended, at once when it ends meanwhile."""
+        return await self._host.answer(call_id, session_id, wait_seconds)
+
     async def list_sessions(self, call_id: str | None = None) -> list[SessionInfo]:
         """Sessions of one call or of all, newest first, wherever they run; ended ones too while they are kept."""
         return await self._host.list(call_id)

@@ -1,7 +1,7 @@
 """One session's life in this process: build, join, leave, end. The same for the launcher and for a runtime pod.
 
-It tells its host what happens as typed notices, in this order: Built, Joined, LeavingSlowly, Ended; each at most once,
-Ended always, the others where they happened. It knows neither limits across sessions nor the API server.
+It tells its host what happens as typed notices, in this order: Built, Answered, Joined, LeavingSlowly, Ended; each at
+most once, Ended always, the others where they happened. It knows neither limits across sessions nor the API server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom import hosted
 from greenroom.errors import AgentExit, InvalidParameters, StartAbandoned, StartTimedOut
 from greenroom.latch import Latch
-from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
+from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded, described, traced
 from greenroom.watch import Watch
 from greenroom_core.model.reasons import EndReason
@@ -174,6 +174,11 @@ class SessionLife:
         self._notify(Built(self.built_at))
         self.start_settled.set()
         self._watch.built(agent, self._tell_joined if self.assignment.tells_joined else None)
+        hosted.hear_answer(agent, self.assignment.session_id, self._tell_answered)
+
+    def _tell_answered(self, answer: str) -> None:
+        if self.ending is None and not self._cut:
+            self._notify(Answered(self._clock.wall(), answer))
 
     def _tell_joined(self) -> None:
         self._notify(Joined(self._clock.wall()))

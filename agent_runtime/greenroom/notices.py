@@ -35,6 +35,14 @@ class Built:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The agent's edge has answered the offer that came with the session. Bounded; at most once."""
+
+    at: datetime
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """The agent is in the call."""
 
@@ -57,4 +65,4 @@ class Ended:
     at: datetime
 
 
-Notice = Built | Joined | LeavingSlowly | Ended
+Notice = Built | Answered | Joined | LeavingSlowly | Ended

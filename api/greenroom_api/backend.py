@@ -208,3 +208,8 @@ class SessionBackend(Protocol):
     async def metrics(self, call_id: str, session_id: str) -> SessionFigures | None:
         """Figures that are seconds old at most, where the agent's process answers; None where `get` says None."""
         ...
+
+    async def answer(self, call_id: str, session_id: str, wait_seconds: float) -> str | None:
+        """What the session's edge answers to the offer among its parameters, as soon as it is there; "" when that is
+        not within `wait_seconds`, None where `get` says None, at once when the session ends meanwhile."""
+        ...

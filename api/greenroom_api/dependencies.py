@@ -8,7 +8,7 @@ through `app.dependency_overrides`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import Depends
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 BODY_LIMIT_BYTES = 256 * 1024
 KEY_MAX_LENGTH = 255
+WAIT_SECONDS = 10.0
+WAIT_AT_MOST_SECONDS = 30
 
 _NOTHING_ASKED = StartAsked()
+_wait_seconds = msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=WAIT_AT_MOST_SECONDS)])
 
 
 def backend(request: Request) -> SessionBackend:
@@ -118,6 +121,18 @@ def wants_no_wait(request: Request) -> bool:
     lines = request.headers.getlist("prefer")
     preferences = (part for line in lines for part in line.split(","))
     return any(part.partition(";")[0].strip().lower() == "respond-async" for part in preferences)
+
+
+def wait_seconds(request: Request) -> float:
+    """How long the client will wait for what may be there in a moment: a JSON number in the query."""
+    asked = request.query_params.get("wait_seconds")
+    if asked is None:
+        return WAIT_SECONDS
+    try:
+        seconds: float = _wait_seconds.decode(asked)
+    except msgspec.DecodeError as error:
+        raise problems.bad_query("wait_seconds", f"must be a number from 0 to {WAIT_AT_MOST_SECONDS}") from error
+    return seconds
 
 
 def caller(request: Request) -> str:

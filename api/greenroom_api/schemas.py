@@ -111,6 +111,14 @@ class MetricsShown(BaseModel):
     metrics: dict[str, int | float | None]
 
 
+class AnswerShown(BaseModel):
+    """What the agent's edge answers to the offer that came with the session, for instance an SDP."""
+
+    session_id: str
+    call_id: str
+    answer: str
+
+
 class SessionListed(BaseModel):
     """One session in a listing, living or ended."""
 

@@ -78,6 +78,7 @@ STATUS = SessionStatus(
     conditions=_CONDITIONS,
     metrics=_METRICS,
     metrics_generated_at=_AT,
+    answer="v=0\r\n",
 )
 RUNTIME_SPEC = RuntimeSpec(
     template={"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "agent", "x-free": [1]}]}},

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from greenroom_core.model.session import ANSWER_MAX_LENGTH
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,7 +24,7 @@ class Call:
     id: str
 
 
-MAX_ANSWER_CHARACTERS = 16_384
+MAX_ANSWER_CHARACTERS = ANSWER_MAX_LENGTH
 
 
 class CallSink(Protocol):

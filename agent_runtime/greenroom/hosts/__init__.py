@@ -89,6 +89,11 @@ class SessionHost(Protocol):
         """A living session of any process."""
         ...
 
+    async def answer(self, call_id: str, session_id: str, wait_seconds: float) -> str | None:
+        """What the edge of a living session of any process answers to its offer; "" when it has not in that time, None
+        when there is no such session, at once when it ends meanwhile."""
+        ...
+
     async def list(self, call_id: str | None = None) -> list[SessionInfo]:
         """Sessions of all processes, ended ones too for as long as they are kept, newest first."""
         ...

@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 from greenroom.errors import StartAbandoned
+from greenroom.hosts.answers import polled, settled
 from greenroom.hosts.records import Records
 from greenroom.hosts.resident import Resident
-from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
+from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
 from greenroom.registry import SessionInfo
@@ -184,6 +185,15 @@ class LocalHost:
             return resident.info
         return replace(resident.info, metrics=metrics, metrics_updated_at=self._now())
 
+    async def answer(self, call_id: str, session_id: str, wait_seconds: float) -> str | None:
+        resident = self._residents.get(session_id)
+        if resident is None:
+            return await polled(lambda: self._registry.get(call_id, session_id), self._clock, wait_seconds)
+        if resident.info.call_id != call_id:
+            return None
+        await settled(resident.answer_settled, self._clock, wait_seconds)
+        return None if resident.over else resident.info.answer
+
     async def list(self, call_id: str | None = None) -> list[SessionInfo]:
         found = await self._registry.list(call_id)
         found.reverse()
@@ -243,6 +253,9 @@ class LocalHost:
         match notice:
             case Built():
                 self._built(resident, notice)
+            case Answered():
+                resident.take_answer(notice)
+                self._records.write_soon(resident)
             case LeavingSlowly():
                 resident.leave_slowly()
                 self._records.write_soon(resident)

@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from greenroom.errors import RegistryUnavailable, StartAbandoned
+from greenroom.hosts.answers import polled, settled
 from greenroom.runtime import told
 from greenroom.runtime.starts import CALLER_GONE
 from greenroom_core.kube.client import Selection
@@ -206,6 +207,16 @@ class PodHost:
             return attempt.info if attempt.call_id == call_id else None
         session = await self._living(call_id, session_id)
         return told.record(session) if session is not None else None
+
+    async def answer(self, call_id: str, session_id: str, wait_seconds: float) -> str | None:
+        pod = self._running()
+        attempt = pod.attempt(session_id)
+        if attempt is None:
+            return await polled(lambda: self.info(call_id, session_id), pod.client.world.clock, wait_seconds)
+        if attempt.call_id != call_id:
+            return None
+        await settled(attempt.answer_settled, pod.client.world.clock, wait_seconds)
+        return attempt.answer if attempt.in_call else None
 
     async def list(self, call_id: str | None = None) -> list[SessionInfo]:
         if call_id is not None and not _CALL.fullmatch(call_id):

@@ -13,7 +13,7 @@ from greenroom_core.model.reasons import FAILURES
 
 if TYPE_CHECKING:
     from greenroom.lives import Life
-    from greenroom.notices import Built, Ended
+    from greenroom.notices import Answered, Built, Ended
     from greenroom.observability import AgentMetrics
     from greenroom.registry import SessionInfo
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Resident:
     """`admitted`: the registry knows it, perhaps since before its agent was built. `awaited`: its starter waits for
-    the agent, and records it. `over`: its agent has left. `gone` is set when its place is free, too."""
+    the agent, and records it. `over`: its agent has left. `gone` is set when its place is free, too;
+    `answer_settled` when its edge has answered, or never will."""
 
     info: SessionInfo
     admitted: bool
@@ -30,6 +31,7 @@ class Resident:
     session: AgentSession | None = None
     over: bool = False
     gone: Latch = field(default_factory=Latch)
+    answer_settled: Latch = field(default_factory=Latch)
 
     @property
     def first_id(self) -> str:
@@ -50,6 +52,10 @@ class Resident:
         self.session = AgentSession(life.agent, self.info.call_id, notice.at, life.task)
         return self.session
 
+    def take_answer(self, notice: Answered) -> None:
+        self.info = replace(self.info, answer=notice.answer)
+        self.answer_settled.set()
+
     def leave_slowly(self) -> None:
         self.info = replace(self.info, phase=Phase.CLOSING)
 
@@ -63,8 +69,10 @@ class Resident:
             message=ending.message,
             ended_at=ending.at.timestamp(),
             metrics=self.metrics() or self.info.metrics,
+            answer="",
         )
         self.over = True
+        self.answer_settled.set()
 
     def metrics(self) -> AgentMetrics | None:
         """The agent's figures as they are now; None while there is no agent, or when it cannot say."""

@@ -28,6 +28,8 @@ class ReportedAgent:
         self._idle_for = 0.0
         self._on_call_for = 0.0
         self._reported_at = 0.0
+        self._answer: str | None = None
+        self._answer_wanted: list[Callable[[str], None]] = []
 
     @property
     def metrics(self) -> AgentMetrics:
@@ -40,6 +42,11 @@ class ReportedAgent:
         if state.figures is not None:
             self._figures = state.figures
 
+    def take_answer(self, answer: str) -> None:
+        self._answer = answer
+        for tell in self._answer_wanted:
+            tell(answer)
+
     def has_left(self) -> None:
         self._idle_for = self._on_call_for = 0.0
 
@@ -50,6 +57,12 @@ class ReportedAgent:
     def on_call_for(self) -> float:
         """Seconds since the join was complete; 0.0 before and after."""
         return self._since(self._on_call_for)
+
+    def on_answer(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with what the edge answers to an offer: once, at once if it has."""
+        self._answer_wanted.append(tell)
+        if self._answer is not None:
+            tell(self._answer)
 
     async def close(self) -> None:
         await self._closing()

@@ -19,7 +19,7 @@ from greenroom.isolation.failures import put_together
 from greenroom.isolation.vigil import Verdict, Vigil
 from greenroom.isolation.waiting import first_of
 from greenroom.latch import Latch
-from greenroom.notices import Built, Ended, Joined, LeavingSlowly
+from greenroom.notices import Answered, Built, Ended, Joined, LeavingSlowly
 from greenroom.redaction import bounded, described, traced
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.session_context import context_of
@@ -207,6 +207,8 @@ class ProcessLife:
                 self._take(message.state)
             case wire.AgentBuilt():
                 self._take_built(message)
+            case wire.AgentAnswered():
+                self._take_answer(message)
             case wire.AgentJoined():
                 self._take(message.state)
                 self._notify(Joined(message.at))
@@ -234,6 +236,11 @@ class ProcessLife:
         self.task = self._call.begin(f"agent-{self.assignment.session_id}")
         self._notify(Built(message.at))
         self.start_settled.set()
+
+    def _take_answer(self, message: wire.AgentAnswered) -> None:
+        if self._reported is not None:
+            self._reported.take_answer(message.answer)
+        self._notify(Answered(message.at, message.answer))
 
     def _take_end(self, message: wire.LifeEnded) -> None:
         self._take(message.state)

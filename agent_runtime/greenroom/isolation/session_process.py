@@ -18,7 +18,7 @@ from greenroom.isolation.ends import OUT_OF_MEMORY_STATUS, over_memory_limit
 from greenroom.isolation.failures import ran_out_of_memory, taken_apart
 from greenroom.isolation.loops import new_loop
 from greenroom.life import SessionLife
-from greenroom.notices import Built, Ended, Joined, LeavingSlowly
+from greenroom.notices import Answered, Built, Ended, Joined, LeavingSlowly
 from greenroom.redaction import described
 from greenroom_core.clock import SystemClock
 from greenroom_core.model.reasons import EndReason
@@ -125,6 +125,8 @@ class SessionProcess:
                 assert task is not None
                 self._send(wire.AgentBuilt(notice.at, agent.id, _state(agent)))
                 task.add_done_callback(self._tell_call_over)
+            case Answered():
+                self._send(wire.AgentAnswered(notice.at, notice.answer))
             case Joined():
                 assert agent is not None
                 self._send(wire.AgentJoined(notice.at, _state(agent)))

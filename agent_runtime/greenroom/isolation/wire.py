@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import struct
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
 from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.session import ANSWER_MAX_LENGTH
 
 if TYPE_CHECKING:
     import asyncio
@@ -125,6 +126,13 @@ class AgentBuilt(_Message, frozen=True):
     state: State
 
 
+class AgentAnswered(_Message, frozen=True):
+    """Its edge has answered the offer."""
+
+    at: datetime
+    answer: Annotated[str, msgspec.Meta(max_length=ANSWER_MAX_LENGTH)]
+
+
 class AgentJoined(_Message, frozen=True):
     at: datetime
     state: State
@@ -155,7 +163,7 @@ class LifeEnded(_Message, frozen=True):
 ToStock = Begin | Fork | Kill
 FromStock = Loaded | Forked | Exited
 ToSession = Assign | Leave
-FromSession = Alive | AgentBuilt | AgentJoined | AgentLeaving | CallOver | LifeEnded
+FromSession = Alive | AgentBuilt | AgentAnswered | AgentJoined | AgentLeaving | CallOver | LifeEnded
 
 _encoder = msgspec.msgpack.Encoder()
 TO_STOCK: msgspec.msgpack.Decoder[ToStock] = msgspec.msgpack.Decoder(ToStock)

@@ -19,6 +19,7 @@ class SessionInfo:
 
     `started_at` is when the agent was built, `created_at` until then; `metrics_updated_at` equals it before the first
     report. `phase` is Scheduled while the agent is being built. `reason`, `message` and `ended_at` speak of the end.
+    `answer` is what the agent's edge answered to an offer, "" before that and after the end.
     """
 
     session_id: str
@@ -33,6 +34,7 @@ class SessionInfo:
     reason: EndReason | None = None
     message: str = ""
     ended_at: float | None = None
+    answer: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by field name; `metrics` in the form that keeps an average's weight."""

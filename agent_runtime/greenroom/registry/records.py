@@ -80,6 +80,7 @@ def _lost(node_id: str, at: float) -> dict[str, Any]:
         "reason": EndReason.POD_LOST.value,
         "message": f"node {node_id} was lost: it no longer renews its sessions",
         "ended_at": at,
+        "answer": "",
     }
 
 

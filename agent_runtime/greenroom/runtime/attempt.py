@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import structs
 
 from greenroom import hosted
-from greenroom.notices import Assignment, Built, Ended, Joined, LeavingSlowly, Notice
+from greenroom.latch import Latch
+from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded
 from greenroom.runtime import report, told
 from greenroom.runtime.writer import StatusWriter
@@ -58,6 +59,8 @@ class Attempt:
         self.life: Life | None = None
         self.held: told.PodSession | None = None
         self.phase = session.status.phase
+        self.answer = ""
+        self.answer_settled = Latch()  # there is one, or there will be none
         self._client = client
         self._clock = client.world.clock
         self._on_ended = on_ended
@@ -135,7 +138,7 @@ class Attempt:
     @property
     def info(self) -> SessionInfo:
         """The session as this process knows it, its agent's figures fresh."""
-        known = replace(told.record(self._writer.session), phase=self.phase)
+        known = replace(told.record(self._writer.session), phase=self.phase, answer=self.answer)
         if self.held is None:
             return known
         at = self.held.started_at.timestamp()
@@ -180,6 +183,10 @@ class Attempt:
             case Built():
                 self._hold(notice)
                 self._put_running(notice)
+            case Answered():
+                self._put(report.answered(notice.answer))
+                self.answer = notice.answer
+                self.answer_settled.set()
             case Joined():
                 logger.info("session %s has joined its call", self.name)
                 self._put(report.joined(self._outlook, notice.at))
@@ -191,6 +198,7 @@ class Attempt:
                 # The slot first: who sees the terminal phase may bind the next session at once.
                 self._on_ended(self, LOST if self._writer.lost else notice.reason.value)
                 self._put_end(notice)
+                self.answer_settled.set()
             case _:
                 assert_never(notice)
 
@@ -221,7 +229,8 @@ class Attempt:
 
     def _put(self, fields: report.Fields) -> None:
         conditions = fields.get("conditions", self._outlook.conditions)
-        self._outlook = structs.replace(self._outlook, conditions=conditions)
+        answer = fields.get("answer", self._outlook.answer)
+        self._outlook = structs.replace(self._outlook, conditions=conditions, answer=answer)
         self._writer.put(fields)
 
     async def _serve_metrics(self, life: Life) -> None:

@@ -32,7 +32,14 @@ def running(status: SessionStatus, at: datetime) -> Fields:
     }
     if status.joined_at is not None:
         fields["joinedAt"] = None  # of an attempt before this one
+    if status.answer is not None:
+        fields["answer"] = None
     return fields
+
+
+def answered(answer: str) -> Fields:
+    """The edge has answered the offer."""
+    return {"answer": answer}
 
 
 def joined(status: SessionStatus, at: datetime) -> Fields:
@@ -59,6 +66,8 @@ def ended(status: SessionStatus, reason: EndReason, message: str, at: datetime) 
     }
     if message:
         fields["message"] = message
+    if status.answer is not None:
+        fields["answer"] = None  # nobody will come by it any more
     return fields
 
 

@@ -53,6 +53,7 @@ def record(session: AgentSession) -> SessionInfo:
         reason=status.reason,
         message=status.message or "",
         ended_at=_seconds(status.ended_at),
+        answer=status.answer or "",
     )
 
 

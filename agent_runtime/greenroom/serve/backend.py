@@ -126,6 +126,12 @@ class LocalBackend:
             return None
         return SessionFigures(_seen(record), record.metrics.to_dict(), _moment(record.metrics_updated_at))
 
+    async def answer(self, call_id: str, session_id: str, wait_seconds: float) -> str | None:
+        try:
+            return await self._launcher.get_session_answer(call_id, session_id, wait_seconds)
+        except Exception as problem:
+            _unavailable(problem)
+
     async def _by_now(self, begun: SessionInfo) -> StartOutcome:
         """A key may come back when the agent that nobody waited for runs."""
         seen = await self.get(begun.call_id, begun.session_id)

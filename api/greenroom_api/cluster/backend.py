@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from greenroom_api.backend import BackendUnavailable, Leaving, Listing, SessionFigures
@@ -81,6 +82,7 @@ class ClusterBackend:
         self._leaving = True
         for start in tuple(self._starts):
             start.leave()
+        self._view.waits.look_all()
 
     def gauges(self) -> Mapping[str, float]:
         """For monitoring: starts under way, and each feed's silence in seconds."""
@@ -149,6 +151,28 @@ class ClusterBackend:
         status = session.status
         generated_at = status.metrics_generated_at or status.started_at
         return SessionFigures(seen(session), every_figure(status.metrics), generated_at)
+
+    async def answer(self, call_id: str, session_id: str, wait_seconds: float) -> str | None:
+        give_up = self._view.clock.boot() + wait_seconds
+        while (session := await self._session(call_id, session_id)) is not None:
+            remaining = give_up - self._view.clock.boot()
+            if session.status.answer or remaining <= 0:
+                return session.status.answer or ""
+            if self._leaving:
+                raise BackendUnavailable("this server is leaving and waits no longer")
+            await self._answer_or_end(session, remaining)
+        return None
+
+    async def _answer_or_end(self, session: AgentSession, seconds: float) -> None:
+        """Returns when either may have come, or the time is over."""
+        with suppress(TimeoutError):
+            async with self._view.clock.timeout(seconds):
+                await self._view.waits.until(session.metadata.uid, self._answer_settled)
+
+    def _answer_settled(self, session: AgentSession | None) -> bool | None:
+        if session is None or session.ended or session.status.answer:
+            return True
+        return self._leaving or None
 
     async def _session(self, call_id: str, session_id: str) -> AgentSession | None:
         """The session while it lives, and only under its own call."""

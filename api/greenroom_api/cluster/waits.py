@@ -36,6 +36,11 @@ class Waits:
             if not wait.future.done() and (found := wait.reached(session)) is not None:
                 wait.future.set_result(found)
 
+    def look_all(self) -> None:
+        """Called when what all waiters look for has changed."""
+        for uid in tuple(self._waits):
+            self.look(uid)
+
     async def until(self, uid: str, reached: Callable[[AgentSession | None], T | None]) -> T:
         """The first thing other than None that `reached` makes of the session; it is given None while the feed
         does not hold the session."""

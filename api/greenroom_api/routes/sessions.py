@@ -1,4 +1,4 @@
-"""Sessions of one call: start, look, metrics, close."""
+"""Sessions of one call: start, look, metrics, an edge's answer, close."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from greenroom_api.backend import Accepted, AgentFailed, BackendUnavailable, Sta
 from greenroom_api.routes.answers import identity, json_answer
 from greenroom_api.routes.gone import ClientGone, while_there
 from greenroom_api.routes.route import CALL_ID, SESSION_ID, CallRoute, OpenRoute
-from greenroom_api.schemas import MetricsShown, SessionShown, SessionStarted, StartAsked
+from greenroom_api.schemas import AnswerShown, MetricsShown, SessionShown, SessionStarted, StartAsked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +44,23 @@ _START = {
     "requestBody": {"content": {"application/json": {"schema": openapi.inlined(StartAsked)}}},
 }
 _ONE = {"parameters": [CALL_ID, SESSION_ID]}
+_ANSWER = {
+    "parameters": [
+        CALL_ID,
+        SESSION_ID,
+        {
+            "name": "wait_seconds",
+            "in": "query",
+            "description": "How long to wait for it; a session that ends meanwhile is answered with 404 at once.",
+            "schema": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": dependencies.WAIT_AT_MOST_SECONDS,
+                "default": dependencies.WAIT_SECONDS,
+            },
+        },
+    ]
+}
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "model": SessionShown,
@@ -57,7 +74,7 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
 
 
 def add_routes(router: APIRouter, may: Permissions, *, direct: bool) -> None:
-    """The five routes of single sessions under these permissions.
+    """The six routes of single sessions under these permissions.
 
     `direct`: those that nobody guards may skip FastAPI's solving, since `router` has no dependencies of its own.
     """
@@ -106,6 +123,17 @@ def add_routes(router: APIRouter, may: Permissions, *, direct: bool) -> None:
         response_model=MetricsShown,
         summary="A session's performance, seconds old at most",
         **one,
+    )
+    add(
+        _SESSION + "/answer",
+        "GET",
+        get_answer,
+        may.can_view_session,
+        response_model=AnswerShown,
+        responses={204: {"description": "There is none yet"}},
+        statuses=(400, 403, 404, 422, 503),
+        openapi_extra=_ANSWER,
+        summary="What the agent answers to the offer in its session's parameters",
     )
     closing: dict[str, Any] = {"status_code": 202, "response_class": Response, **one}
     add(_SESSION, "DELETE", close_session, may.can_close_session, summary="Ask a session to end", **closing)
@@ -178,6 +206,22 @@ async def get_metrics(request: Request) -> Response:
     return json_answer(
         {**identity(figures.session), "metrics_generated_at": figures.generated_at, "metrics": figures.metrics}
     )
+
+
+async def get_answer(request: Request) -> Response:
+    call_id, session_id = _path(request)
+    wait_seconds = dependencies.wait_seconds(request)
+    try:
+        answer = await while_there(request, dependencies.backend(request).answer(call_id, session_id, wait_seconds))
+    except ClientGone:
+        return Response(status_code=499)
+    except BackendUnavailable as problem:
+        raise problems.unavailable() from problem
+    if answer is None:
+        raise problems.no_session(session_id)
+    if not answer:
+        return Response(status_code=204)
+    return json_answer({"session_id": session_id, "call_id": call_id, "answer": answer})
 
 
 async def close_session(request: Request) -> Response:

@@ -21,6 +21,7 @@ from greenroom_core.model.reasons import EndReason
 CALL_ID_PATTERN = "^[a-z0-9_-]+$"
 CALL_ID_MAX_LENGTH = 255
 MESSAGE_MAX_LENGTH = 1024
+ANSWER_MAX_LENGTH = 16_384
 
 CallId = Annotated[
     str, Meta(pattern=CALL_ID_PATTERN, min_length=1, max_length=CALL_ID_MAX_LENGTH, description="The call.")
@@ -106,6 +107,13 @@ class SessionStatus(Wire, frozen=True):
     conditions: Conditions = ()
     metrics: SessionMetrics | None = None
     metrics_generated_at: datetime | None = None
+    answer: Annotated[
+        Annotated[str, Meta(max_length=ANSWER_MAX_LENGTH)] | None,
+        Meta(
+            description="What the agent's edge answers to an offer among the parameters, for instance an SDP. Written "
+            "by the pod, once an attempt; gone with its end."
+        ),
+    ] = None
 
 
 class AgentSession(Resource, frozen=True, kw_only=True):

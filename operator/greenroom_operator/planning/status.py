@@ -39,7 +39,7 @@ def bind(session: AgentSession, pod: Pod, runtime: AgentRuntime | None, epoch: i
         "revision": pod.revision,
         "scheduledAt": now,
         "conditions": merged(session.status.conditions, scheduled),
-        **_cleared(session, "started_at", "joined_at"),
+        **_cleared(session, "started_at", "joined_at", "answer"),
     }
 
 
@@ -52,6 +52,7 @@ def end(session: AgentSession, reason: EndReason, message: str, epoch: int, now:
         "endedAt": now,
         "epoch": epoch,
         "conditions": _not_running(session, reason.value, now),
+        **_cleared(session, "answer"),
     }
 
 
@@ -64,7 +65,7 @@ def take_back(session: AgentSession, reason: WaitReason, message: str, epoch: in
         "podUID": None,
         "epoch": epoch,
         "conditions": merged(_not_running(session, reason.value, now), waiting),
-        **_cleared(session, "started_at", "joined_at"),
+        **_cleared(session, "started_at", "joined_at", "answer"),
     }
 
 
@@ -92,7 +93,7 @@ def _not_running(session: AgentSession, reason: str, now: datetime) -> tuple[Con
     return conditions
 
 
-_WIRE_NAMES = {"started_at": "startedAt", "joined_at": "joinedAt"}
+_WIRE_NAMES = {"started_at": "startedAt", "joined_at": "joinedAt", "answer": "answer"}
 
 
 def _cleared(session: AgentSession, *fields: str) -> Fields:

@@ -41,6 +41,7 @@ OPERATIONS = (
     "GET /sessions",
     f"GET {_ONE}",
     f"GET {_ONE}/metrics",
+    f"GET {_ONE}/answer",
     f"DELETE {_ONE}",
     f"POST {_ONE}/close",
     "GET /health",

@@ -33,6 +33,7 @@ INFOS = st.builds(
     reason=st.none() | st.sampled_from(EndReason),
     message=TEXTS,
     ended_at=st.none() | st.floats(0, 4e9),
+    answer=TEXTS,
 )
 
 

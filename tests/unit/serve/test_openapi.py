@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-STAY_SECONDS = 0.3
+STAY_SECONDS = 2.0
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def short_calls() -> AsyncIterator[FastAPI]:
         await asyncio.sleep(STAY_SECONDS)
 
     file = AgentFile(SystemClock(), call=stay)
-    launcher = AgentLauncher(file.create_agent, file.join_call, max_sessions_per_call=2)
+    launcher = AgentLauncher(file.create_agent, file.join_call, max_concurrent_sessions=3)
     yield fast_api(launcher, ServeOptions())
 
 
