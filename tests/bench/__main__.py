@@ -10,13 +10,15 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import uvloop
 import yaml
 from tests.bench.floor import Floor
-from tests.bench.report import Report, write
+from tests.bench.report import Part, Report, write
 from tests.bench.scenes import Scenes
 from tests.bench.server.rounds import Rounds
+from tests.bench.turn.scenes import measured as turn_measured
 from tests.crds import install
 from tests.stack import FleetPlan, Stack
 
@@ -33,18 +35,23 @@ def main() -> None:
     disk.add_argument("--unsafe-no-fsync", action="store_true", help="etcd does not wait for the disk")
     disk.add_argument("--both", action="store_true", help="once with etcd syncing, once without")
     parser.add_argument("--server-rounds", type=int, default=3, help="turns of each side of the server's rows; 0: none")
+    parser.add_argument("--turn", choices=["with", "only", "without"], default="with", help="the rows of the turn")
     parser.add_argument("--out", type=Path, help="where the JSON goes (default bench-results/<time>.json)")
     options = parser.parse_args()
     out = options.out or Path("bench-results") / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     variants = [False, True] if options.both else [options.unsafe_no_fsync]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         binaries = find_binaries()
-        reports = [runner.run(measured(binaries, unsafe_no_fsync=unsafe)) for unsafe in variants]
-        server = runner.run(Rounds(options.server_rounds).measured()) if options.server_rounds else None
-    if server is not None:
-        print("\n".join(["", *server.lines(), ""]), flush=True)
+        reports = (
+            []
+            if options.turn == "only"
+            else [runner.run(measured(binaries, unsafe_no_fsync=unsafe)) for unsafe in variants]
+        )
+        turn = told(runner.run(turn_measured())) if options.turn != "without" else None
+        server_rounds = 0 if options.turn == "only" else options.server_rounds
+        server = told(runner.run(Rounds(server_rounds).measured())) if server_rounds else None
     versions = {"etcd": binaries.etcd_version, "kubernetes": binaries.kubernetes_version}
-    write(out, reports, versions, server.plain() if server is not None else None)
+    write(out, reports, versions, {"turn": turn, "server": server})
     print(f"figures in {out}")
 
 
@@ -78,6 +85,12 @@ async def measured(binaries: Binaries, *, unsafe_no_fsync: bool) -> Report:
     report = Report("without fsync" if unsafe_no_fsync else "syncing", results, by_rest, by_kubectl, promises)
     print("\n".join(["", *report.lines(), ""]), flush=True)
     return report
+
+
+def told(part: Part) -> dict[str, Any]:
+    """Its table, printed; and the same for the JSON."""
+    print("\n".join(["", *part.lines(), ""]), flush=True)
+    return part.plain()
 
 
 def say(text: str) -> None:

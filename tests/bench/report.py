@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.bench.figures import Target
 
@@ -90,6 +90,14 @@ class Report:
         return lines
 
 
+class Part(Protocol):
+    """A table beside those of the cluster."""
+
+    def lines(self) -> list[str]: ...
+
+    def plain(self) -> dict[str, Any]: ...
+
+
 def machine() -> dict[str, Any]:
     model = next(
         (
@@ -102,10 +110,11 @@ def machine() -> dict[str, Any]:
     return {"cpus": os.cpu_count(), "cpu": model, "python": platform.python_version(), "system": platform.system()}
 
 
-def write(path: Path, reports: list[Report], versions: dict[str, str], server: dict[str, Any] | None) -> None:
+def write(path: Path, reports: list[Report], versions: dict[str, str], parts: dict[str, Any]) -> None:
+    """`parts` are the other tables by name, None for one that was left out."""
     path.parent.mkdir(parents=True, exist_ok=True)
     runs = [report.plain() for report in reports]
-    whole = {"machine": machine(), "versions": versions, "runs": runs, "server": server}
+    whole = {"machine": machine(), "versions": versions, "runs": runs, **parts}
     path.write_text(json.dumps(whole, indent=1) + "\n")
 
 

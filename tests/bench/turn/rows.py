@@ -1,0 +1,121 @@
+"""The figures of a turn, each beside what it is to be. Pure: from the scenes' answers to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tests.bench.figures import Spread
+
+Answer = Mapping[str, Any]
+"""What one scene found, in seconds, bytes and counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`bound` is the most that is wanted; None: told, not judged."""
+
+    name: str
+    value: float
+    unit: str
+    bound: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.bound is None else self.value <= self.bound
+
+    def plain(self) -> dict[str, Any]:
+        return {**asdict(self), "met": self.met}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One process: `part` is what chooses it, `name` the function in it, `rows` makes its figures."""
+
+    part: str
+    name: str
+    rows: Callable[[Answer], list[Row]]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    table = [("", "", "", "target", "")]
+    verdicts = {True: "met", False: "MISSED", None: ""}
+    for row in rows:
+        bound = "" if row.bound is None else f"{row.bound:g}"
+        table.append((row.name, f"{row.value:,.3g}" if row.value < 100 else f"{row.value:,.0f}", row.unit, bound, ""))
+        table[-1] = (*table[-1][:4], verdicts[row.met])
+    widths = [max(len(cells[column]) for cells in table) for column in range(4)]
+    return [
+        "  ".join(
+            (
+                cells[0].ljust(widths[0]),
+                cells[1].rjust(widths[1]),
+                cells[2].ljust(widths[2]),
+                cells[3].rjust(widths[3]),
+                cells[4],
+            )
+        ).rstrip()
+        for cells in table
+    ]
+
+
+def spread(name: str, seconds: Sequence[float], p50: float | None = None, p95: float | None = None) -> list[Row]:
+    found = Spread.of(seconds)
+    return [
+        Row(f"{name}, p50 of {found.count}", found.p50, "ms", p50),
+        Row(f"{name}, p95", found.p95, "ms", p95),
+    ]
+
+
+def own_share(ears: str, sessions: int, turns: int) -> Scene:
+    who = f"{ears}, {_sessions(sessions)}"
+
+    def rows(answer: Answer) -> list[Row]:
+        return [
+            *spread(f"own share of a turn, {who}", answer["own"], 6, 8),
+            *spread(f"the same less nominal delays, {who}", answer["less_nominal"]),
+        ]
+
+    return Scene("answers", "own_share", rows, {"ears": ears, "sessions": sessions, "turns": turns})
+
+
+def barge_in(ears: str, sessions: int, count: int) -> Scene:
+    def rows(answer: Answer) -> list[Row]:
+        return [
+            *spread(f"speech signalled to stop, {ears}", answer["to_stop"], 0.5, 0.5),
+            *spread(f"speech signalled to silence, {ears}", answer["to_silence"]),
+            *spread(f"first frame of speech to silence, {ears}", answer["sound_to_silence"], 100),
+        ]
+
+    return Scene("answers", "barge_in", rows, {"ears": ears, "sessions": sessions, "count": count})
+
+
+def idle_and_speaking(ears: str, sessions: int) -> Scene:
+    who = f"{ears}, {_sessions(sessions)}"
+
+    def rows(answer: Answer) -> list[Row]:
+        return [
+            Row(f"CPU a session-second, nothing sent, {who}", 1000 * answer["nothing"], "ms", 3),
+            Row(f"CPU a session-second, silence sent, {who}", 1000 * answer["silence"], "ms", 3),
+            Row(f"CPU a session-second, agent speaks, {who}", 1000 * answer["speaking"], "ms", 5),
+            Row(f"the callers' own, taken off, {who}", 1000 * answer["callers"], "ms"),
+            Row(f"lateness of the loop, agents speak, p99, {who}", Spread.of(answer["late"]).p99, "ms"),
+        ]
+
+    return Scene("costs", "idle_and_speaking", rows, {"ears": ears, "sessions": sessions})
+
+
+def nobody_speaks(sessions: int) -> Scene:
+    def rows(answer: Answer) -> list[Row]:
+        return [
+            Row(f"CPU of {sessions:,} calls in which nobody speaks", 100 * answer["share"], "% of a core", 5),
+            Row(f"memory of each of {sessions:,} calls", answer["bytes"] / 1e6, "MB", 5),
+        ]
+
+    return Scene("costs", "nobody_speaks", rows, {"sessions": sessions})
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"
