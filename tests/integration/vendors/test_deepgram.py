@@ -231,19 +231,21 @@ async def test_a_busy_service_is_dialled_again_and_not_for_ever(
     assert len(deepgram.requests) == 5
 
 
+@MODELS
 async def test_a_service_that_does_not_answer_the_phone_is_dialled_again(
-    deepgram: FakeDeepgram, monkeypatch: pytest.MonkeyPatch
+    deepgram: FakeDeepgram, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line, "DIAL_SECONDS", 0.2)
     deepgram.faults.append(Fault(delay_seconds=60))
-    ears = stt(deepgram)
+    ears = stt(deepgram, model)
     await ears.start()
     await ears.close()
     assert len(deepgram.requests) == 2
 
 
-async def test_a_key_that_is_revoked_in_a_call_ends_the_hearing(deepgram: FakeDeepgram) -> None:
-    ears, caller = stt(deepgram), Caller()
+@MODELS
+async def test_a_key_that_is_revoked_in_a_call_ends_the_hearing(deepgram: FakeDeepgram, model: str) -> None:
+    ears, caller = stt(deepgram, model), Caller()
     deepgram.faults.append(Fault(cut=True, after=1))
     await ears.start()
     deepgram.key = "a new key"
@@ -254,10 +256,11 @@ async def test_a_key_that_is_revoked_in_a_call_ends_the_hearing(deepgram: FakeDe
     await ears.close()
 
 
-async def test_a_service_that_is_away_for_a_while_is_found_again(deepgram: FakeDeepgram) -> None:
+@MODELS
+async def test_a_service_that_is_away_for_a_while_is_found_again(deepgram: FakeDeepgram, model: str) -> None:
     deepgram.texts = deque([QUESTION, QUESTION])
     deepgram.faults.extend([Fault(cut=True, after=1), *[Fault(status=503)] * 6])
-    async with listening(stt(deepgram)) as caller:
+    async with listening(stt(deepgram, model)) as caller:
         caller.pace_seconds = 0.001
         await caller.say(spoken())
         await caller.until(HearingTrouble, 7)
