@@ -8,6 +8,7 @@ from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
 from greenroom.agent.interfaces import LLM, STT, TTS, VAD, TurnDetection
 from greenroom.agent.participants import Participant, User
 from greenroom.agent.processors import AudioProcessor, VideoProcessor
+from greenroom.agent.realtime import Realtime
 from greenroom.agent.turn_taking import TurnTakingSTT
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Edge",
     "Message",
     "Participant",
+    "Realtime",
     "Role",
     "ToolCall",
     "TurnDetection",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from greenroom.agent.calls import Call, Edge
     from greenroom.agent.interfaces import LLM, TTS, VAD, TurnDetection
     from greenroom.agent.participants import Participant, User
+    from greenroom.agent.realtime import Realtime
     from greenroom.agent.subscriptions import Handler
     from greenroom.agent.turn_taking import TurnTakingSTT
     from greenroom.observability import AgentMetrics
@@ -43,6 +44,7 @@ logger = logging.getLogger("greenroom.agent")
 class Agent:
     """Joins one call, listens, answers, leaves.
 
+    An `llm` that hears and speaks itself (:class:`greenroom.agent.Realtime`) needs no `stt`, `tts` and `vad`.
     `instructions` are a text, which may name files below the current directory as `@style.md`, or the path of a file.
     Raises :class:`ValueError` if its parts can process neither audio nor video, and if a file cannot be read.
     """
@@ -51,7 +53,7 @@ class Agent:
         self,
         *,
         edge: Edge,
-        llm: LLM,
+        llm: LLM | Realtime,
         agent_user: User,
         instructions: str | PathLike[str] = "",
         stt: STT | TurnTakingSTT | None = None,
@@ -74,7 +76,7 @@ class Agent:
         self._clock = clock or SystemClock()
         self._events = Subscriptions()
         self._answer: str | None = None
-        self._answer_wanted: Callable[[str], None] | None = None
+        self._answer_wanted: list[Callable[[str], None]] = []
         self._attendance = Attendance(
             self._parts, self.conversation, self._collector, self._events, self._clock, self._answered
         )
@@ -95,7 +97,7 @@ class Agent:
         return self._parts.edge
 
     @property
-    def llm(self) -> LLM:
+    def llm(self) -> LLM | Realtime:
         return self._parts.llm
 
     @property
@@ -138,7 +140,7 @@ class Agent:
 
     def on_answer(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with what the edge answers to an offer that came with the session: once, at once if it has."""
-        self._answer_wanted = tell
+        self._answer_wanted.append(tell)
         if self._answer is not None:
             tell(self._answer)
 
@@ -241,8 +243,8 @@ class Agent:
 
     def _answered(self, answer: str) -> None:
         self._answer = answer
-        if self._answer_wanted is not None:
-            self._answer_wanted(answer)
+        for tell in self._answer_wanted:
+            tell(answer)
 
     async def _authenticate(self) -> None:
         if not self._authenticated:

@@ -29,8 +29,8 @@ from greenroom.agent.interfaces import STT
 from greenroom.agent.playout import Playout
 from greenroom.agent.presence import Presence
 from greenroom.agent.processing import Processing
+from greenroom.agent.realtime import Opening, Realtime
 from greenroom.agent.sight import Sight
-from greenroom.agent.realtime import Realtime
 from greenroom.agent.thinking import Thinking
 from greenroom.agent.turn_taking import TurnTakingSTT
 from greenroom.agent.voice import Voice
@@ -42,9 +42,11 @@ if TYPE_CHECKING:
     from greenroom.agent.components import Components
     from greenroom.agent.conversation import Conversation
     from greenroom.agent.events import Event
+    from greenroom.agent.interfaces import LLM
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.sight import Seen
     from greenroom.agent.subscriptions import Subscriptions
+    from greenroom.agent.talking import Talking
     from greenroom.agent.turn import Turn
     from greenroom.agent.video import VideoFrame
     from greenroom.observability import MetricsCollector
@@ -75,6 +77,7 @@ class Attendance:
         self._events = events
         self._clock = clock
         self._name = ""
+        self._instructions = ""
         self._call: Call | None = None
         self._connection: Connection | None = None
         self._intake: Intake | None = None
@@ -96,13 +99,13 @@ class Attendance:
         """Be in the call, with every task in `group`."""
         self._name = name
         self._call = call
+        self._instructions = instructions
         if isinstance(self._parts.llm, Realtime):
-            await self._parts.llm.prepare(lambda: self._opening(instructions))
+            await self._parts.llm.prepare(self._opening)
         self._connection = await self._parts.edge.join(call, user, name, self)
         self._tell(AgentJoinedCallEvent(call.type, call.id))
         self._spawn(group, self._events.run(), "events")
-        self._begin_to_speak(self._connection, instructions, group)
-        self._begin_to_listen(group)
+        self._begin_to_talk(self._connection, group)
         for work in self._processing.works(self._sight):
             self._spawn(group, work, "processor")
         self._spawn(group, self._carry(self._connection), "connection")
@@ -214,12 +217,38 @@ class Attendance:
         await connection.run()
         self.call_ended()
 
-    def _begin_to_speak(self, connection: Connection, instructions: str, group: asyncio.TaskGroup) -> None:
+    def _begin_to_talk(self, connection: Connection, group: asyncio.TaskGroup) -> None:
         playout = Playout(self._clock, connection.send_audio, connection.clear_audio)
-        thinking = Thinking(
-            self._parts.llm, instructions, self._conversation, self._clock, self._events.emit, self._pictures
+        self._spawn(group, playout.run(), "playout")
+        llm = self._parts.llm
+        if isinstance(llm, Realtime):
+            self._voice = self._dialogue(llm, playout)
+        else:
+            self._voice = voice = self._spoken(llm, playout)
+            self._begin_to_listen(voice, group)
+        self._spawn(group, self._voice.run(), "voice")
+
+    def _opening(self) -> Opening:
+        return Opening(self._instructions, self._conversation.messages, self._parts.llm.toolbox.tools)
+
+    def _dialogue(self, model: Realtime, playout: Playout) -> Dialogue:
+        self._intake = Intake(model.chunk_bytes, self._clock)
+        return Dialogue(
+            name=self._name,
+            model=model,
+            opening=self._opening,
+            intake=self._intake,
+            playout=playout,
+            conversation=self._conversation,
+            speaker=lambda: self._floor.holder,
+            view=None if model.picture_seconds is None else self._sight.view(1 / model.picture_seconds),
+            emit=self._tell,
+            clock=self._clock,
         )
-        self._voice = Voice(
+
+    def _spoken(self, llm: LLM, playout: Playout) -> Voice:
+        thinking = Thinking(llm, self._instructions, self._conversation, self._clock, self._events.emit, self._pictures)
+        return Voice(
             name=self._name,
             thinking=thinking,
             tts=self._parts.tts,
@@ -230,20 +259,18 @@ class Attendance:
             emit=self._tell,
             clock=self._clock,
         )
-        self._spawn(group, playout.run(), "playout")
-        self._spawn(group, self._voice.run(), "voice")
 
-    def _begin_to_listen(self, group: asyncio.TaskGroup) -> None:
+    def _begin_to_listen(self, voice: Voice, group: asyncio.TaskGroup) -> None:
         vad, stt, turns = self._parts.vad, self._parts.stt, self._parts.turn_detection
-        if isinstance(stt, TurnTakingSTT) and self._voice is not None:
+        if isinstance(stt, TurnTakingSTT):
             self._intake = Intake(stt.chunk_bytes, self._clock)
-            following = Following(self._intake, stt, self._voice, self._clock)
+            following = Following(self._intake, stt, voice, self._clock)
             self._spawn(group, following.listen(), "listen")
             return
-        if vad is None or not isinstance(stt, STT) or turns is None or self._voice is None:
+        if vad is None or not isinstance(stt, STT) or turns is None:
             return
         self._intake = Intake(vad.chunk_bytes, self._clock)
-        hearing = Hearing(self._intake, vad, turns, stt, self._voice, self._clock)
+        hearing = Hearing(self._intake, vad, turns, stt, voice, self._clock)
         self._spawn(group, hearing.listen(), "listen")
         self._spawn(group, hearing.transcribe(), "transcribe")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.interfaces import Component
 from greenroom.agent.processors import AudioProcessor, VideoProcessor
+from greenroom.agent.realtime import Realtime
 from greenroom.agent.turn_taking import TurnTakingSTT
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Components:
     """What an agent was built from."""
 
     edge: Edge
-    llm: LLM
+    llm: LLM | Realtime
     stt: STT | TurnTakingSTT | None
     tts: TTS | None
     vad: VAD | None
@@ -39,7 +40,9 @@ class Components:
 
     def check(self) -> None:
         """Raises :class:`ValueError` if these cannot take part in a call."""
-        if self.stt is None and self.tts is None and not self.processors:
+        if isinstance(self.llm, Realtime):
+            self._check_alone(self.llm)
+        elif self.stt is None and self.tts is None and not self.processors:
             raise ValueError("the agent can process neither audio nor video: give it stt, tts or processors")
         for processor in self.processors:
             _check_processor(processor)
@@ -54,9 +57,19 @@ class Components:
                 "for instance vad=local.VAD()"
             )
 
+    def _check_alone(self, llm: Realtime) -> None:
+        for name in ("stt", "tts", "vad", "turn_detection"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"llm={type(llm).__name__} hears and speaks itself: leave out {name}, or take a model that answers "
+                    "in text"
+                )
+
     @property
     def want_video(self) -> bool:
         """Whether one of them looks at what the call shows."""
+        if isinstance(self.llm, Realtime) and self.llm.picture_seconds is not None:
+            return True
         return self.llm.picture_wish is not None or any(isinstance(one, VideoProcessor) for one in self.processors)
 
     def report_to(self, collector: MetricsCollector) -> None:
