@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.agent.audio import BYTES_PER_SAMPLE, FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE
+from greenroom.agent.metronome import metronome
 from greenroom.observability.process import LATE_FRAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from greenroom_core.clock import Clock, Timer
+    from greenroom_core.clock import Clock
 
 LEAD_SECONDS = 0.04
 LEAD_FRAMES = round(LEAD_SECONDS / FRAME_SECONDS) + 1  # the one that is being heard as well
@@ -64,7 +65,7 @@ class _Piece(NamedTuple):
 
 
 class Playout:
-    """Plays one piece after the other; driven by timers, so that the first frame leaves within :meth:`put`."""
+    """Plays one piece after the other: its first frame leaves within :meth:`put`, the others at the metronome's beat."""
 
     def __init__(self, clock: Clock, send: Callable[[bytes], None], clear: Callable[[], None]) -> None:
         self._clock = clock
@@ -75,7 +76,8 @@ class Playout:
         self._sent: deque[list[_Piece]] = deque(maxlen=LEAD_FRAMES)
         self._changed = asyncio.Event()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._timer: Timer | None = None
+        self._metronome = metronome(clock)
+        self._waits = False
         self._due = 0.0
         self._flowing = False
         self._all_there = False
@@ -137,19 +139,20 @@ class Playout:
     # --- sending ---
 
     def _go_on(self) -> None:
-        if self._timer is None and not self._paused:
+        if not self._waits and not self._paused:
             self._pump()
 
     def _pump(self) -> None:
         """Send what may go out now, and come again when more may."""
-        self._timer = None
+        self._waits = False
         try:
             while self._whole_frame():
                 now = self._clock.boot()
                 self._catch_up(now)
                 ahead = self._due - now
                 if ahead > LEAD_SECONDS + ROUNDING_SECONDS:
-                    self._timer = self._clock.later(ahead - LEAD_SECONDS, self._pump)
+                    self._waits = True
+                    self._metronome.wait(self._pump)
                     return
                 self._send_frame(now)
             self._flowing = False
@@ -202,9 +205,8 @@ class Playout:
     # --- falling silent ---
 
     def _halt(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._waits = False
+        self._metronome.forget(self._pump)
         self._flowing = False
 
     def _take_back(self) -> None:
