@@ -13,10 +13,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from greenroom import hosted
-from greenroom.errors import AgentExit, InvalidParameters, StartAbandoned, StartTimedOut
+from greenroom.errors import AgentExit, InvalidParameters
 from greenroom.latch import Latch
 from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded, described, traced
+from greenroom.unbuilt import start_error
 from greenroom.watch import Watch
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.session_context import context_of
@@ -365,12 +366,7 @@ class SessionLife:
     @property
     def start_error(self) -> BaseException:
         """Why there is no agent, for a caller who waits for one."""
-        if self.error is not None:
-            return self.error
-        ending = self.ending
-        if ending is not None and ending.reason is EndReason.START_TIMEOUT:
-            return StartTimedOut(ending.message)
-        return StartAbandoned(f"the session ended before its agent was built: {ending.reason if ending else 'cut off'}")
+        return start_error(self.error, self.ending)
 
 
 def _retrieved(task: asyncio.Task[Any]) -> None:

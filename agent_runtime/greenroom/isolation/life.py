@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, assert_never
 
-from greenroom.errors import InvalidParameters, StartAbandoned, StartTimedOut
+from greenroom.errors import InvalidParameters
 from greenroom.isolation import ends, wire
 from greenroom.isolation.agent import ReportedAgent
 from greenroom.isolation.call import ReportedCall
@@ -21,6 +21,7 @@ from greenroom.isolation.waiting import first_of
 from greenroom.latch import Latch
 from greenroom.notices import Answered, Built, Ended, Joined, LeavingSlowly
 from greenroom.redaction import bounded, described, traced
+from greenroom.unbuilt import start_error
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.session_context import context_of
 
@@ -292,12 +293,7 @@ class ProcessLife:
     @property
     def start_error(self) -> BaseException:
         """Why there is no agent, for a caller who waits for one."""
-        if self.error is not None:
-            return self.error
-        ending = self.ending
-        if ending is not None and ending.reason is EndReason.START_TIMEOUT:
-            return StartTimedOut(ending.message)
-        return StartAbandoned(f"the session ended before its agent was built: {ending.reason if ending else 'cut off'}")
+        return start_error(self.error, self.ending)
 
 
 def _reported_failure(living: asyncio.Task[None]) -> None:
