@@ -43,7 +43,8 @@ PERMITTED_LIBRARIES = PERMITTED | {
 # What a part may bring in besides, by name. Neither is in `all`, the demo or an image.
 BEYOND: Mapping[str, frozenset[str]] = {
     "getstream": frozenset({"getstream", "getstream-rtc"}),
-    "vendors": frozenset({"getstream", "getstream-rtc", "av"}),
+    "vendors": frozenset({"getstream", "getstream-rtc", "av", "ctranslate2"}),
+    "whisper": frozenset({"ctranslate2"}),
 }
 
 # Where the metadata says nothing or not all. Read by a person: what it is, and where that stands.
@@ -51,6 +52,11 @@ REVIEWED: Mapping[str, tuple[str, str]] = {
     "av": (
         "BSD-3-Clause AND LGPL-3.0-or-later AND GPL-2.0-or-later",
         "the metadata speaks of the bindings; the wheel carries FFmpeg (LGPL), x264 and x265 (GPL)",
+    ),
+    "ctranslate2": (
+        "MIT AND Intel Simplified Software License",
+        "the metadata speaks of its own code; the library in the wheel is linked with Intel's MKL, which may be passed "
+        "on unchanged and is no open source",
     ),
     "getstream": ("proprietary", "licences/LICENSE.md in the wheel: an agreement for Stream's customers"),
     "getstream-rtc": ("proprietary", "states no licence anywhere, so no right to use it but Stream's agreement"),

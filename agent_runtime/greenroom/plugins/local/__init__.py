@@ -10,5 +10,6 @@ from greenroom.plugins.local.llm import LLM, Rule
 from greenroom.plugins.local.stt import STT
 from greenroom.plugins.local.tts import TTS
 from greenroom.plugins.local.vad import VAD
+from greenroom.plugins.local.whisper import Whisper
 
-__all__ = ["LLM", "STT", "TTS", "VAD", "Rule"]
+__all__ = ["LLM", "STT", "TTS", "VAD", "Rule", "Whisper"]

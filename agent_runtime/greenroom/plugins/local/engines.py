@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import Any
 
 
-def engine(module: str, part: str) -> Any:
+def engine(module: str, part: str, extra: str = "local") -> Any:
     """The engine's module. ImportError with the way out if it is not there."""
     try:
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"local.{part} needs the package of {module!r}: pip install 'greenroom[local]' ({error})", name=module
+            f"local.{part} needs the package of {module!r}: pip install 'greenroom[{extra}]' ({error})", name=module
         ) from error
