@@ -65,7 +65,7 @@ class _Piece(NamedTuple):
 
 
 class Playout:
-    """Plays one piece after the other: its first frame leaves within :meth:`put`, the others at the metronome's beat."""
+    """Plays one piece after the other. A first frame leaves within :meth:`put`, the others at the metronome's beat."""
 
     def __init__(self, clock: Clock, send: Callable[[bytes], None], clear: Callable[[], None]) -> None:
         self._clock = clock
