@@ -51,6 +51,14 @@ VALUE_SETS: Mapping[str, Body] = {
         "api": {
             "replicas": 3,
             "logLevel": "WARNING",
+            "talkPage": True,
+            "env": [
+                {"name": "GREENROOM_TURN_URL", "value": "turns:relay.example.com"},
+                {
+                    "name": "GREENROOM_TURN_CREDENTIAL",
+                    "valueFrom": {"secretKeyRef": {"name": "turn", "key": "password"}},
+                },
+            ],
             "service": {"port": 80, "annotations": {"example.com/scrape": "true"}},
             **_PLACEMENT,
         },

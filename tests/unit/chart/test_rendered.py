@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import yaml
 
-from greenroom_api.settings import ApiSettings
+from greenroom_api.settings import ApiSettings, TurnSettings
 from greenroom_core import cli
 from greenroom_core.model import names, roles
 from greenroom_core.model.runtime import AgentRuntime, Placement
@@ -110,11 +110,20 @@ def test_the_api_understands_its_variables(helm: Helm) -> None:
     spec = deployment["spec"]["template"]["spec"]
     variables = environment(spec["containers"][0])
     settings = load(ApiSettings, "greenroom api", [], variables)
-    assert settings == ApiSettings(host="0.0.0.0", namespace=NAMESPACE, log_level="WARNING", log_format="json")
-    assert_all_are_settings(variables, ApiSettings)
+    assert settings == ApiSettings(
+        host="0.0.0.0", namespace=NAMESPACE, log_level="WARNING", log_format="json", talk_page=True
+    )
+    assert load(TurnSettings, "greenroom api", [], variables).turn_url == "turns:relay.example.com"
+    assert_all_are_settings(variables, ApiSettings, TurnSettings)
     assert_starts_and_is_probed(spec["containers"][0], "api", settings.port)
     before_the_signal = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert spec["terminationGracePeriodSeconds"] >= before_the_signal + settings.shutdown_seconds + 5
+
+
+def test_the_page_that_one_talks_to_is_off_unless_it_is_asked_for(helm: Helm) -> None:
+    deployment = of_kind(helm.render({}), "Deployment")["greenroom-api"]
+    variables = environment(deployment["spec"]["template"]["spec"]["containers"][0])
+    assert not load(ApiSettings, "greenroom api", [], variables).talk_page
 
 
 def test_the_service_leads_to_the_api_s_pods_alone(helm: Helm) -> None:
@@ -184,8 +193,8 @@ def demo(helm: Helm, values: Body, name: str, chart: Path = CHART) -> AgentRunti
     return msgspec.convert(body, AgentRuntime)
 
 
-def assert_all_are_settings(variables: dict[str, str], settings: type) -> None:
-    known = {f"GREENROOM_{field.upper()}" for field in settings.__dataclass_fields__}
+def assert_all_are_settings(variables: dict[str, str], *settings: type) -> None:
+    known = {f"GREENROOM_{field.upper()}" for kind in settings for field in kind.__dataclass_fields__}
     assert set(variables) <= known
 
 
