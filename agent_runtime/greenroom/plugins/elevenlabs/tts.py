@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -10,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 from greenroom.agent import interfaces
 from greenroom.plugins.elevenlabs.client import CLIENTS, DEFAULT_URL, SDK, VENDOR, Account, Pool, translated
 from greenroom.plugins.elevenlabs.sound import Samples, sample_rate
-from greenroom.plugins.vendor import Backoff, VendorError, find_key, limited, load, repeated
-from greenroom.warmup import Warmable
-from greenroom_core.clock import SystemClock
+from greenroom.plugins.vendor import Service, VendorError, find_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
+    from greenroom.plugins.vendor import Backoff
     from greenroom_core.clock import Clock
-
-logger = logging.getLogger("greenroom.plugins.elevenlabs")
 
 DEFAULT_VOICE = "JBFqnCBsd6RMkjVDRZzb"
 DEFAULT_MODEL = "eleven_flash_v2_5"
@@ -27,7 +23,7 @@ FIRST_SOUND_SECONDS = 6.0
 NEXT_SOUND_SECONDS = 6.0
 
 
-class TTS(interfaces.TTS, Warmable[None]):
+class TTS(Service[Account, Pool], interfaces.TTS):
     """A voice. The key is `api_key` or ELEVENLABS_API_KEY, the address `base_url` or ELEVENLABS_BASE_URL.
 
     `output_format` is one of the raw ones, `pcm_<rate>`; other rates than 16000 are converted. `voice_settings` are
@@ -51,7 +47,15 @@ class TTS(interfaces.TTS, Warmable[None]):
         clock: Clock | None = None,
     ) -> None:
         key = find_key("elevenlabs.TTS", api_key, "ELEVENLABS_API_KEY")
-        self._account = Account(key, base_url or os.environ.get("ELEVENLABS_BASE_URL") or DEFAULT_URL)
+        super().__init__(
+            VENDOR,
+            SDK,
+            CLIENTS,
+            Account(key, base_url or os.environ.get("ELEVENLABS_BASE_URL") or DEFAULT_URL),
+            backoff=backoff,
+            limits_seconds=(first_sound_seconds, next_sound_seconds),
+            clock=clock,
+        )
         self._sample_rate = sample_rate(output_format)
         self._voice_id = voice_id
         wanted = {
@@ -61,54 +65,21 @@ class TTS(interfaces.TTS, Warmable[None]):
             "voice_settings": dict(voice_settings) if voice_settings else None,
         }
         self._options = {name: value for name, value in wanted.items() if value is not None}
-        self._backoff = backoff or Backoff()
-        self._limits_seconds = (first_sound_seconds, next_sound_seconds)
-        self._clock = clock or SystemClock()
-        self._pool: Pool | None = None
-
-    async def on_warmup(self) -> None:
-        await load(SDK)
-
-    def on_warmed_up(self, resource: None) -> None:
-        """The SDK is imported; connections belong to calls."""
-
-    async def start(self) -> None:
-        if self._pool is None:
-            self._pool = await CLIENTS.take(self._account)
-
-    async def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await CLIENTS.give_back(self._account)
 
     async def synthesize(self, text: str) -> AsyncIterator[bytes]:
-        await self.start()
         samples = Samples(self._sample_rate)
-        sentence = repeated(lambda: self._attempt(text), self._backoff, self._clock, self._failed)
-        async with aclosing(sentence) as sound:
+        async with aclosing(self._asked(lambda: self._in_time(self._request(text)))) as sound:
             async for piece in sound:
                 if pcm := samples.take(piece):
                     yield pcm
         if rest := samples.rest():
             yield rest
 
-    def _failed(self, error: VendorError) -> None:
-        self.metrics.on_tts_error()
-        logger.warning("a sentence is asked for again: %s", error)
+    def _translated(self, error: Exception) -> VendorError | None:
+        return translated(error, self._account.key)
 
-    async def _attempt(self, text: str) -> AsyncGenerator[bytes, None]:
-        failure: VendorError | None = None
-        try:
-            request = limited(self._request(text), VENDOR, *self._limits_seconds, self._clock)
-            async with aclosing(request) as sound:
-                async for piece in sound:
-                    yield piece
-        except Exception as error:
-            failure = error if isinstance(error, VendorError) else translated(error, self._account.key)
-            if failure is None:
-                raise
-        if failure is not None:  # raised here, so that no SDK's error is its context
-            raise failure
+    def _count_error(self) -> None:
+        self.metrics.on_tts_error()
 
     async def _request(self, text: str) -> AsyncGenerator[bytes, None]:
         assert self._pool is not None

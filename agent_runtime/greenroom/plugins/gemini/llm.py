@@ -5,7 +5,6 @@ Keeps no conversation; what it is asked with is all it knows.
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,9 +14,7 @@ from greenroom.agent.conversation import ToolCall
 from greenroom.agent.interfaces import TextDelta, Usage
 from greenroom.plugins.gemini.client import CLIENTS, HTTP_ANSWERS, SDK, VENDOR, Account, Pool, translated
 from greenroom.plugins.gemini.contents import CallMemory, contents, declarations
-from greenroom.plugins.vendor import Backoff, VendorError, find_key, limited, load, repeated
-from greenroom.warmup import Warmable
-from greenroom_core.clock import SystemClock
+from greenroom.plugins.vendor import Service, VendorError, find_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -25,9 +22,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
     from greenroom.agent.interfaces import ModelRequest
+    from greenroom.plugins.vendor import Backoff
     from greenroom_core.clock import Clock
-
-logger = logging.getLogger("greenroom.plugins.gemini")
 
 Piece: TypeAlias = "TextDelta | ToolCall | Usage"
 
@@ -37,7 +33,7 @@ NEXT_TOKEN_SECONDS = 10.0
 _GOOD_ENDS = frozenset(("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"))
 
 
-class LLM(interfaces.LLM, Warmable[None]):
+class LLM(Service[Account, Pool], interfaces.LLM):
     """A Gemini model. The key is `api_key`, GOOGLE_API_KEY or GEMINI_API_KEY; the address `base_url` or
     GOOGLE_GEMINI_BASE_URL. Raises :class:`ValueError` without a key.
 
@@ -59,7 +55,15 @@ class LLM(interfaces.LLM, Warmable[None]):
         clock: Clock | None = None,
     ) -> None:
         key = find_key("gemini.LLM", api_key, "GOOGLE_API_KEY", "GEMINI_API_KEY")
-        self._account = Account(key, base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL"))
+        super().__init__(
+            VENDOR,
+            SDK,
+            CLIENTS,
+            Account(key, base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")),
+            backoff=backoff,
+            limits_seconds=(first_token_seconds, next_token_seconds),
+            clock=clock,
+        )
         self._model = model
         wanted = {
             "temperature": temperature,
@@ -67,51 +71,21 @@ class LLM(interfaces.LLM, Warmable[None]):
             "thinkingConfig": None if thinking_budget is None else {"thinkingBudget": thinking_budget},
         }
         self._options = {name: value for name, value in wanted.items() if value is not None}
-        self._backoff = backoff or Backoff()
-        self._limits_seconds = (first_token_seconds, next_token_seconds)
-        self._clock = clock or SystemClock()
         self._memory = CallMemory()
-        self._pool: Pool | None = None
-
-    async def on_warmup(self) -> None:
-        await load(SDK)
-
-    def on_warmed_up(self, resource: None) -> None:
-        """The SDK is imported; connections belong to calls."""
-
-    async def start(self) -> None:
-        if self._pool is None:
-            self._pool = await CLIENTS.take(self._account)
-
-    async def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await CLIENTS.give_back(self._account)
 
     async def respond(self, request: ModelRequest) -> AsyncIterator[Piece]:
-        await self.start()
-        answer = repeated(lambda: self._attempt(request), self._backoff, self._clock, self._failed)
-        async with aclosing(answer) as pieces:
+        async with aclosing(self._asked(lambda: self._answer(request))) as pieces:
             async for piece in pieces:
                 yield piece
 
-    def _failed(self, error: VendorError) -> None:
-        self.metrics.on_llm_error()
-        logger.warning("a question is asked again: %s", error)
+    def _translated(self, error: Exception) -> VendorError | None:
+        return translated(error, self._account.key)
 
-    async def _attempt(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
-        failure: VendorError | None = None
-        try:
-            stream = limited(self._request(request), VENDOR, *self._limits_seconds, self._clock)
-            async with aclosing(_Answer(self._memory).pieces(stream)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        except Exception as error:
-            failure = error if isinstance(error, VendorError) else translated(error, self._account.key)
-            if failure is None:
-                raise
-        if failure is not None:  # raised here, so that no SDK's error is its context
-            raise failure
+    def _count_error(self) -> None:
+        self.metrics.on_llm_error()
+
+    def _answer(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
+        return _Answer(self._memory).pieces(self._in_time(self._request(request)))
 
     async def _request(self, request: ModelRequest) -> AsyncGenerator[Any, None]:
         assert self._pool is not None

@@ -11,12 +11,14 @@ from greenroom.plugins.vendor.leases import Leases
 from greenroom.plugins.vendor.limits import limited
 from greenroom.plugins.vendor.packages import load, require
 from greenroom.plugins.vendor.retries import Backoff, repeated
+from greenroom.plugins.vendor.service import Service
 
 __all__ = [
     "Backoff",
     "Key",
     "Leases",
     "MissingKeyError",
+    "Service",
     "VendorError",
     "find_key",
     "limited",
