@@ -108,7 +108,7 @@ class Dialogue:
     def interrupt(self) -> None:
         """Fall silent now. What was said so far stays in the conversation."""
         coming, self._coming = self._coming, None
-        if coming is not None and coming.begun.is_set():
+        if coming is not None and not coming.silent:
             self._unheard = True
         if self._open:
             self._cut_off(self._open[0])
