@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+_MISSING = "pictures need the package 'pillow': pip install 'greenroom[video]'"
 _BLACK, _WHITE, _NEUTRAL, _CHROMA_RANGE = 16, 235, 128, 224  # of video, BT.601; a JPEG's are 0, 255, 128, 255
 
 
@@ -23,6 +25,12 @@ def fitted(width: int, height: int, longest_side: int) -> tuple[int, int]:
     if longest <= longest_side:
         return width, height
     return max(1, round(width * longest_side / longest)), max(1, round(height * longest_side / longest))
+
+
+def require_pillow() -> None:
+    """Raises :class:`ModuleNotFoundError`, with the way out, where Pillow is not installed. Does not import it."""
+    if find_spec("PIL") is None:
+        raise ModuleNotFoundError(_MISSING, name="PIL")
 
 
 def jpeg(width: int, height: int, rgb: bytes, quality: int) -> bytes:
@@ -106,6 +114,4 @@ def _pillow() -> Any:
     except ModuleNotFoundError as missing:
         if missing.name not in ("PIL", "PIL.Image"):
             raise
-        raise ModuleNotFoundError(
-            "pictures need the package 'pillow': pip install 'greenroom[video]'", name="PIL"
-        ) from None
+        raise ModuleNotFoundError(_MISSING, name="PIL") from None

@@ -33,22 +33,23 @@ class VideoFrame:
     height: int
     at: float
     picture: Picture = field(repr=False)
-    _jpegs: dict[int, bytes] = field(default_factory=dict, init=False, repr=False)
+    _jpegs: dict[tuple[int, int, int], bytes] = field(default_factory=dict, repr=False)
 
     def within(self, longest_side: int) -> VideoFrame:
         """This picture no larger than that, its proportions kept; itself if it is not larger."""
         size = imaging.fitted(self.width, self.height, longest_side)
-        return self if size == (self.width, self.height) else VideoFrame(*size, self.at, self.picture)
+        return self if size == (self.width, self.height) else VideoFrame(*size, self.at, self.picture, self._jpegs)
 
     async def rgb(self) -> bytes:
         """3 bytes a pixel, row by row from the top left: `3 * width * height` in all."""
         return await asyncio.to_thread(self.picture.rgb, self.width, self.height)
 
     async def jpeg(self, quality: int = JPEG_QUALITY) -> bytes:
-        """As a JPEG file, made once. Raises :class:`ModuleNotFoundError` without the extra `video`."""
-        if quality not in self._jpegs:
-            self._jpegs[quality] = await asyncio.to_thread(self._encode, quality)
-        return self._jpegs[quality]
+        """As a JPEG file, made once for each size. Raises :class:`ModuleNotFoundError` without the extra `video`."""
+        form = (self.width, self.height, quality)
+        if form not in self._jpegs:
+            self._jpegs[form] = await asyncio.to_thread(self._encode, quality)
+        return self._jpegs[form]
 
     def _encode(self, quality: int) -> bytes:
         return imaging.jpeg(self.width, self.height, self.picture.rgb(self.width, self.height), quality)

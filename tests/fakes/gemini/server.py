@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from tests.fakes.gemini.colours import colour_of, picture_of
 from tests.fakes.vendor_server import Fault, VendorServer, faulty
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ SIGNATURE = "c2lnbmF0dXJl"
 @dataclass
 class FakeGemini(VendorServer):
     """Gives `answers`, each a list of the blocks that are sent, and where they are used up makes its own: asks for
-    the first function whose last word is in the question, reads its result out, or repeats what was said."""
+    the first function whose last word is in the question, reads its result out, names the colours of the pictures it
+    is shown, or repeats what was said."""
 
     answers: deque[list[Block]] = field(default_factory=deque)
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -84,6 +86,8 @@ def own_answer(body: dict[str, Any]) -> list[Block]:
     if results:
         return said(*_words(" ".join(results)))
     question = " ".join(part.get("text", "") for part in parts)
+    if seen := [colour_of(part["inlineData"]) for part in parts if "inlineData" in part]:
+        return said(*_words(f"I see {' and '.join(seen)}."))
     for tool in (tool for tools in body.get("tools", []) for tool in tools["functionDeclarations"]):
         if tool["name"].rsplit("_", 1)[-1] in question.lower():
             names = tool.get("parameters_json_schema", {}).get("required", [])
@@ -105,6 +109,11 @@ def complaint(body: dict[str, Any]) -> str | None:
             return f"function responses {given} do not match the calls before them {asked}"
         if any("functionCall" in part and "thoughtSignature" not in part for part in content["parts"][:1]):
             return "function call is missing a thought_signature"
+        for data in (part["inlineData"] for part in content["parts"] if "inlineData" in part):
+            try:
+                picture_of(data)
+            except ValueError as error:
+                return str(error)
         before = content["parts"]
     return None
 

@@ -111,7 +111,7 @@ def test_each_processor_gets_the_latest_frames_at_its_own_rate() -> None:
 
     async def scene() -> None:
         async with play.on_call():
-            await play.film(3.9)
+            await play.film(3.85)
 
     run_virtual(scene())
     assert 37 <= len(often.seen) <= 40

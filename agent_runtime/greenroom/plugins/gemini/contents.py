@@ -1,12 +1,13 @@
 """A conversation and functions as Gemini takes them, and its answer as the agent takes it. Does no I/O.
 
-Everything is plain JSON in the API's own names; the SDK checks it against its types.
+Everything is plain JSON in the API's own names, but for pictures, which are bytes; the SDK checks it against its types.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.conversation import Role, ToolCall
@@ -46,11 +47,21 @@ class CallMemory:
         return known is not None and "id" in known.get("functionCall", {})
 
 
-def contents(messages: Sequence[Message], memory: CallMemory) -> list[dict[str, Any]]:
-    """The conversation: neighbours of one role made one, calls and results only in pairs.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture of the call as a JPEG file, and whom it shows."""
+
+    name: str
+    jpeg: bytes
+
+
+def contents(messages: Sequence[Message], memory: CallMemory, pictures: Sequence[Shown] = ()) -> list[dict[str, Any]]:
+    """The conversation: neighbours of one role made one, calls and results only in pairs; `pictures` before the last
+    thing that the user said.
 
     A conversation whose beginning was forgotten may hold half a pair, which Gemini refuses.
     """
+    question = next((message for message in reversed(messages) if message.role is Role.USER), None)
     calls = {call.id: call for message in messages for call in message.tool_calls}
     answered = {message.tool_call_id for message in messages if message.role is Role.TOOL}
     told: list[dict[str, Any]] = []
@@ -59,7 +70,8 @@ def contents(messages: Sequence[Message], memory: CallMemory) -> list[dict[str, 
             call = calls.pop(message.tool_call_id or "", None)
             _add(told, "user", [] if call is None else [_result(call, message.text, memory)])
         elif message.role is Role.USER:
-            _add(told, "user", [{"text": message.text}])
+            shown = _shown(pictures) if message is question else []
+            _add(told, "user", [*shown, {"text": message.text}])
         else:
             asked = [memory.part(call) for call in message.tool_calls if call.id in answered]
             _add(told, "model", [*([{"text": message.text}] if message.text else []), *asked])
@@ -73,6 +85,15 @@ def declarations(tools: Iterable[Tool]) -> list[dict[str, Any]]:
         schema = {"parametersJsonSchema": tool.parameters} if tool.parameters.get("properties") else {}
         declared.append({"name": tool.name, "description": tool.description, **schema})
     return declared
+
+
+def _shown(pictures: Sequence[Shown]) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for picture in pictures:
+        if len(pictures) > 1:
+            parts.append({"text": f"The picture of {picture.name}:"})
+        parts.append({"inlineData": {"mimeType": "image/jpeg", "data": picture.jpeg}})
+    return parts
 
 
 def _result(call: ToolCall, output: str, memory: CallMemory) -> dict[str, Any]:

@@ -5,15 +5,18 @@ Keeps no conversation; what it is asked with is all it knows.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from greenroom.agent import interfaces
 from greenroom.agent.conversation import ToolCall
+from greenroom.agent.imaging import require_pillow
 from greenroom.agent.interfaces import TextDelta, Usage
+from greenroom.agent.sight import PictureWish
 from greenroom.plugins.gemini.client import CLIENTS, HTTP_ANSWERS, SDK, VENDOR, Account, Pool, translated
-from greenroom.plugins.gemini.contents import CallMemory, contents, declarations
+from greenroom.plugins.gemini.contents import CallMemory, Shown, contents, declarations
 from greenroom.plugins.vendor import Service, VendorError, find_key
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
     from greenroom.agent.interfaces import ModelRequest
+    from greenroom.agent.sight import Seen
     from greenroom.plugins.vendor import Backoff
     from greenroom_core.clock import Clock
 
@@ -30,6 +34,8 @@ Piece: TypeAlias = "TextDelta | ToolCall | Usage"
 DEFAULT_MODEL = "gemini-2.5-flash-lite"
 FIRST_TOKEN_SECONDS = 10.0
 NEXT_TOKEN_SECONDS = 10.0
+PICTURE_SIDE = 768  # what one tile of Gemini's is: 258 tokens
+PICTURE_AGE_SECONDS = 5.0
 _GOOD_ENDS = frozenset(("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"))
 
 
@@ -38,6 +44,10 @@ class LLM(Service[Account, Pool], interfaces.LLM):
     GOOGLE_GEMINI_BASE_URL. Raises :class:`ValueError` without a key.
 
     `thinking_budget` is how many tokens it may think before it speaks: 0 is none, None what the model does by itself.
+
+    With `pictures` it sees what the call shows when a question is asked: the latest picture of each of so many
+    participants at most, none older than `picture_age_seconds`, each made no larger than `picture_side` pixels. Needs
+    the extra `video`.
     """
 
     def __init__(
@@ -49,6 +59,9 @@ class LLM(Service[Account, Pool], interfaces.LLM):
         temperature: float | None = None,
         max_output_tokens: int | None = None,
         thinking_budget: int | None = None,
+        pictures: int = 0,
+        picture_side: int = PICTURE_SIDE,
+        picture_age_seconds: float = PICTURE_AGE_SECONDS,
         backoff: Backoff | None = None,
         first_token_seconds: float = FIRST_TOKEN_SECONDS,
         next_token_seconds: float = NEXT_TOKEN_SECONDS,
@@ -71,6 +84,10 @@ class LLM(Service[Account, Pool], interfaces.LLM):
             "thinkingConfig": None if thinking_budget is None else {"thinkingBudget": thinking_budget},
         }
         self._options = {name: value for name, value in wanted.items() if value is not None}
+        if pictures:
+            require_pillow()
+            self.picture_wish = PictureWish(pictures, picture_age_seconds)
+        self._picture_side = picture_side
         self._memory = CallMemory()
 
     async def respond(self, request: ModelRequest) -> AsyncIterator[Piece]:
@@ -89,12 +106,13 @@ class LLM(Service[Account, Pool], interfaces.LLM):
 
     async def _request(self, request: ModelRequest) -> AsyncGenerator[Any, None]:
         assert self._pool is not None
+        pictures = await asyncio.gather(*map(self._shown, request.pictures))
         http_answers: list[ClientResponse] = []
         HTTP_ANSWERS.set(http_answers)
         try:
             stream = await self._pool.sdk.aio.models.generate_content_stream(
                 model=self._model,
-                contents=contents(request.messages, self._memory),
+                contents=contents(request.messages, self._memory, pictures),
                 config=self._pool.types.GenerateContentConfig.model_validate(self._config(request)),
             )
             async for chunk in stream:
@@ -102,6 +120,10 @@ class LLM(Service[Account, Pool], interfaces.LLM):
         finally:
             for http_answer in http_answers:
                 http_answer.close()  # does nothing to one that was read to its end
+
+    async def _shown(self, seen: Seen) -> Shown:
+        jpeg = await seen.frame.within(self._picture_side).jpeg()
+        return Shown(seen.participant.name or seen.participant.id, jpeg)
 
     def _config(self, request: ModelRequest) -> dict[str, Any]:
         return {
