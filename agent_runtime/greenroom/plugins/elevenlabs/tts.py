@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.agent import interfaces
 from greenroom.plugins.elevenlabs.client import CLIENTS, DEFAULT_URL, SDK, VENDOR, Account, Pool, translated
-from greenroom.plugins.elevenlabs.sound import Samples, sample_rate
+from greenroom.plugins.elevenlabs.sound import sample_rate
 from greenroom.plugins.vendor import Service, VendorError, find_key
+from greenroom.plugins.vendor.sound import Samples
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping

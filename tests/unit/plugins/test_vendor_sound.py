@@ -1,4 +1,4 @@
-"""ElevenLabs' raw sound: any cut, any rate."""
+"""Raw sound of vendors: any cut, any rate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from greenroom.plugins import elevenlabs
-from greenroom.plugins.elevenlabs.sound import Samples
+from greenroom.plugins.vendor.sound import Samples
 
 np = pytest.importorskip("numpy")
 
