@@ -110,6 +110,9 @@ class Operator:
     async def figures(self, session: AgentSession, **metrics: float) -> AgentSession:
         return await self._status(session, {"metrics": metrics, "metricsGeneratedAt": self._clock.wall()})
 
+    async def answer(self, session: AgentSession, text: str | None) -> AgentSession:
+        return await self._status(session, {"answer": text})
+
     async def run_at_once(self, session: AgentSession) -> AgentSession:
         return await self.start(await self.bind(session))
 

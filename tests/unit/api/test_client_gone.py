@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 class Client:
     """A raw ASGI client that can hang up."""
 
-    def __init__(self, api: Rig, call_id: str, key: str | None = None, prefer: str = "") -> None:
+    def __init__(
+        self,
+        api: Rig,
+        call_id: str,
+        key: str | None = None,
+        prefer: str = "",
+        *,
+        method: str = "POST",
+        tail: str = "",
+        query: str = "",
+    ) -> None:
         self.sent: list[dict[str, Any]] = []
         self._gone = asyncio.Event()
         self._asked = False
@@ -25,11 +35,11 @@ class Client:
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
-            "method": "POST",
+            "method": method,
             "scheme": "http",
-            "path": f"/calls/{call_id}/sessions",
-            "raw_path": f"/calls/{call_id}/sessions".encode(),
-            "query_string": b"",
+            "path": f"/calls/{call_id}/sessions{tail}",
+            "raw_path": f"/calls/{call_id}/sessions{tail}".encode(),
+            "query_string": query.encode(),
             "root_path": "",
             "headers": headers,
             "server": ("api", 80),

@@ -74,6 +74,21 @@ class OwnAgent(ForeignAgent):
         self._settled.set()
 
 
+class AnsweringAgent(OwnAgent):
+    """One with an edge that answers what came with its session, when `answer` is called."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._wanted: list[Callable[[str], None]] = []
+
+    def on_answer(self, tell: Callable[[str], None]) -> None:
+        self._wanted.append(tell)
+
+    def answer(self, text: Any) -> None:
+        for tell in self._wanted:
+            tell(text)
+
+
 async def until_cancelled(agent: ForeignAgent) -> None:
     agent.join()
     await asyncio.Event().wait()

@@ -16,6 +16,7 @@ ROUTES = [
     ("can_close_session", "DELETE", "/calls/room/sessions/s"),
     ("can_close_session", "POST", "/calls/room/sessions/s/close"),
     ("can_view_session", "GET", "/calls/room/sessions/s"),
+    ("can_view_session", "GET", "/calls/room/sessions/s/answer"),
     ("can_view_session", "GET", "/calls/room/sessions"),
     ("can_view_metrics", "GET", "/calls/room/sessions/s/metrics"),
     ("can_list_sessions", "GET", "/sessions"),
