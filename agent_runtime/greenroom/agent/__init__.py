@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from greenroom.agent.agent import Agent
 from greenroom.agent.calls import Call, CallSink, Connection, Edge
+from greenroom.agent.casting import Cast
 from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
 from greenroom.agent.interfaces import LLM, STT, TTS, VAD, TurnDetection
 from greenroom.agent.participants import Participant, User
@@ -20,6 +21,7 @@ __all__ = [
     "AudioProcessor",
     "Call",
     "CallSink",
+    "Cast",
     "Connection",
     "Conversation",
     "Edge",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.attendance import Attendance
 from greenroom.agent.cancellation import outlast
+from greenroom.agent.casting import left_out
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
 from greenroom.agent.events import AgentFinishEvent
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from greenroom.agent.calls import Call, Edge
-    from greenroom.agent.interfaces import LLM, TTS, VAD, TurnDetection
+    from greenroom.agent.casting import Cast
+    from greenroom.agent.interfaces import LLM, TTS, VAD, Component, TurnDetection
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.realtime import Realtime
     from greenroom.agent.subscriptions import Handler
@@ -130,6 +132,23 @@ class Agent:
             raise RuntimeError(f"agent {self._id} cannot become {session_id}: it has begun to join a call")
         self._id = session_id
 
+    def recast(self, cast: Cast) -> tuple[Edge | Component, ...]:
+        """Take other parts, for instance a test's; returns those it has no longer, for the caller to close.
+
+        RuntimeError once it has begun to join, ValueError if the parts do not fit together: then nothing has changed.
+        """
+        if self._entered or self.closed:
+            raise RuntimeError(f"agent {self._id} keeps its parts: it has begun to join a call or was closed")
+        own, self._parts = self._parts, cast.taken_by(self._parts)
+        self._parts.report_to(self._collector)
+        self._attendance.recast(self._parts)
+        return tuple(left_out(own, self._parts))
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is on its way out of its call, or out."""
+        return self._closing is not None
+
     def idle_for(self) -> float:
         """Seconds the agent has been alone in the call; 0.0 before its join is complete and after the call."""
         return self._attendance.presence.idle_for(self._clock.boot())
@@ -161,7 +180,7 @@ class Agent:
         Waits `participant_wait_timeout` seconds for somebody to be there (0: not at all, None: for ever) and
         goes on alone after that. RuntimeError on a second join, and when `close` comes before the join is complete.
         """
-        if self._entered or self._closing is not None:
+        if self._entered or self.closed:
             raise RuntimeError(f"agent {self._id} has joined a call or was closed: build another one")
         self._entered = True
         body_error: Exception | None = None
@@ -268,7 +287,7 @@ class Agent:
         self._join_settled.set()
 
     async def _take(self, turn: Turn, interrupt: bool) -> None:
-        if self._closing is not None:
+        if self.closed:
             raise RuntimeError(f"agent {self._id} was closed: an agent can speak only within `agent.join(call)`")
         await self._attendance.take(turn, interrupt)
 

@@ -95,6 +95,10 @@ class Attendance:
         """Whether the caller is one of this call's own tasks, or was started by one."""
         return _within.get() is self
 
+    def recast(self, parts: Components) -> None:
+        """Take `parts` into the call instead, before it is entered."""
+        self._parts = parts
+
     async def enter(self, name: str, call: Call, user: User, instructions: str, group: asyncio.TaskGroup) -> None:
         """Be in the call, with every task in `group`."""
         self._name = name

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from greenroom.agent import Agent
 from greenroom.agent.audio import silence
 from greenroom.agent.cancellation import outlast
+from greenroom.agent.casting import Cast
 from greenroom.agent.components import guarded
 from greenroom.agent.events import Event
-from greenroom.testing.casting import Cast, is_closing
 from greenroom.testing.edge import Edge
 from greenroom.testing.log import CallOver, Log
 from greenroom.testing.passages import answer_to_speech, answer_to_text, next_answer, next_event
@@ -212,7 +212,7 @@ class Conversation:
     async def _turn(self, passage: Passage) -> Turn:
         self._answered.add(passage.answer)
         turn = Turn(passage.entries)
-        if turn.interrupted and is_closing(self.agent):  # the end of the call cut it off: by an error?
+        if turn.interrupted and self.agent.closed:  # the end of the call cut it off: by an error?
             await self._stay.settled()
             if self._events.error is not None:
                 self._events.check("the end of the answer")

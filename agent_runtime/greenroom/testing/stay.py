@@ -12,12 +12,13 @@ from greenroom.agent import Agent
 from greenroom.agent.components import guarded
 from greenroom.agent.events import Event
 from greenroom.recipe import Recipe
-from greenroom.testing.casting import recast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from greenroom.testing.casting import Cast
+    from greenroom.agent.calls import Edge
+    from greenroom.agent.casting import Cast
+    from greenroom.agent.interfaces import Component
     from greenroom.testing.log import Log
     from greenroom_core.clock import Clock
 
@@ -38,7 +39,7 @@ class Stay:
         self._cast = cast
         self._clock = clock
         self._call: asyncio.Task[None] | None = None
-        self._unused: list[Callable[[], Awaitable[object]]] = []
+        self._unused: tuple[Edge | Component, ...] = ()
         self._log: Log | None = None
         self.agent: Agent | None = None
 
@@ -78,8 +79,8 @@ class Stay:
         if self.agent is not None:
             await guarded(self.agent.close(), "close the agent", self._clock)
         error = await self._end_call(self._call, patience_seconds) if self._call is not None else None
-        for close in self._unused:
-            await guarded(close(), "close a part that was not used", self._clock)
+        for part in self._unused:
+            await guarded(part.close(), "close a part that was not used", self._clock)
         return error
 
     async def _create(self, keywords: Mapping[str, Any]) -> Agent:
@@ -88,7 +89,7 @@ class Stay:
         if not isinstance(agent, Agent):
             raise TypeError(f"create_agent returned a {type(agent).__name__}: it must return a greenroom.Agent")
         self.agent = agent
-        self._unused = recast(agent, self._cast)
+        self._unused = agent.recast(self._cast)
 
         @agent.subscribe
         def hear(event: Event) -> None:
