@@ -44,6 +44,7 @@ PERMITTED_LIBRARIES = PERMITTED | {
 BEYOND: Mapping[str, frozenset[str]] = {
     "getstream": frozenset({"getstream", "getstream-rtc"}),
     "vendors": frozenset({"getstream", "getstream-rtc", "av", "ctranslate2"}),
+    "webrtc": frozenset({"av"}),
     "whisper": frozenset({"ctranslate2"}),
 }
 

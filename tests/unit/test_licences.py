@@ -29,7 +29,7 @@ def test_the_proprietary_ones_are_in_their_extra_and_the_test_tools_alone() -> N
     present = licences.installed()
     beyond = frozenset().union(*licences.BEYOND.values())
     with_them = {part for part in PARTS if beyond & {one.name for one in licences.brought(part, PARTS, present)}}
-    assert with_them == {"getstream", "vendors", "whisper"} == licences.BEYOND.keys()
+    assert with_them == {"getstream", "vendors", "webrtc", "whisper"} == licences.BEYOND.keys()
 
 
 def test_the_reviewed_are_here_and_still_need_it() -> None:

@@ -10,6 +10,7 @@ from greenroom.plugins.local.llm import LLM, Rule
 from greenroom.plugins.local.stt import STT
 from greenroom.plugins.local.tts import TTS
 from greenroom.plugins.local.vad import VAD
+from greenroom.plugins.local.webrtc.edge import Edge
 from greenroom.plugins.local.whisper import Whisper
 
-__all__ = ["LLM", "STT", "TTS", "VAD", "Rule", "Whisper"]
+__all__ = ["LLM", "STT", "TTS", "VAD", "Edge", "Rule", "Whisper"]

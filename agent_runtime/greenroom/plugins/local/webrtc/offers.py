@@ -1,0 +1,99 @@
+"""A browser's offer: what is wrong with it, and what of it is used. Pure; knows SDP and no library.
+
+An offer comes from outside, so all that is read of it is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_OFFER_BYTES = 32 * 1024
+MAX_MEDIA = 8
+MAX_CANDIDATES = 32  # each is an address that this process sends checks to
+
+_DIGESTS = ("sha-256", "sha-384", "sha-512")
+_OPUS = re.compile(r"a=rtpmap:(\d{1,3}) opus/48000/2", re.IGNORECASE)
+_NEEDED = (
+    ("a=ice-ufrag:", "names no ICE user (a=ice-ufrag)"),
+    ("a=ice-pwd:", "has no ICE password (a=ice-pwd)"),
+    ("a=setup:", "does not say who begins the DTLS handshake (a=setup)"),
+)
+
+
+class OfferError(ValueError):
+    """An offer that cannot be answered; the message says what is wrong with it."""
+
+
+def check(offer: object) -> str:
+    """`offer` if it is one: complete SDP with audio as Opus, in one transport. Raises :class:`OfferError`."""
+    if not isinstance(offer, str):
+        raise OfferError(f"the offer is a {type(offer).__name__}: it must be the browser's SDP, a string")
+    if len(offer.encode(errors="replace")) > MAX_OFFER_BYTES:
+        raise OfferError(f"the offer has more than {MAX_OFFER_BYTES} bytes")
+    if not offer.startswith("v=0"):
+        hint = ": give pc.localDescription.sdp alone" if offer.lstrip().startswith("{") else ""
+        raise OfferError(f"the offer is not SDP, which begins with v=0{hint}")
+    for complaint in _complaints(offer.splitlines()):
+        raise OfferError(f"the offer {complaint}")
+    return offer
+
+
+def _complaints(lines: list[str]) -> Iterator[str]:
+    media = [line.split()[0] for line in lines if line.startswith("m=") and line.split()]
+    if "m=audio" not in media:
+        yield "has no audio (m=audio)"
+    if len(media) > MAX_MEDIA:
+        yield f"has {len(media)} media (m=), at most {MAX_MEDIA} are taken"
+    if not any(_OPUS.match(line) for line in lines):
+        yield "has no Opus (a=rtpmap:… opus/48000/2)"
+    if not any(line.startswith("a=group:BUNDLE ") for line in lines):
+        yield "does not bundle its media in one transport (a=group:BUNDLE)"
+    for start, complaint in _NEEDED:
+        if not any(line.startswith(start) for line in lines):
+            yield complaint
+    digests = [line.removeprefix("a=fingerprint:").split(" ")[0].lower() for line in lines if "a=fingerprint:" in line]
+    if not set(digests) & set(_DIGESTS):
+        yield f"has no fingerprint of a certificate (a=fingerprint with {', '.join(_DIGESTS)})"
+
+
+def prepared(offer: str) -> str:
+    """The offer as it is given to the library.
+
+    Without addresses that only a multicast could find (they take a second each; the browser finds us, and is known
+    then), without their end, so that a browser behind a translation of addresses is waited for, and without header
+    extensions for sound, which cost work for every packet.
+    """
+    return "\r\n".join(_kept(offer.splitlines())) + "\r\n"
+
+
+def _kept(lines: list[str]) -> Iterator[str]:
+    medium, candidates = "", 0
+    for line in lines:
+        if line.startswith("m="):
+            medium = line.split(" ")[0]
+        if line == "a=end-of-candidates" or (medium == "m=audio" and line.startswith("a=extmap:")):
+            continue
+        if line.startswith("a=candidate:"):
+            candidates += _usable(line)
+            if not _usable(line) or candidates > MAX_CANDIDATES:
+                continue
+        yield line
+
+
+def _usable(candidate: str) -> bool:
+    words = candidate.split(" ")
+    return len(words) > 4 and words[2].lower() == "udp" and not words[4].endswith(".local")
+
+
+def tuned(answer: str) -> str:
+    """The answer, asking the browser for sound as an agent hears it: no more than 16 kHz, mono, nothing in silence."""
+    lines: list[str] = []
+    for line in answer.splitlines():
+        lines.append(line)
+        if opus := _OPUS.match(line):
+            lines.append(f"a=fmtp:{opus[1]} maxplaybackrate=16000;stereo=0;useinbandfec=0;usedtx=1")
+    return "\r\n".join(lines) + "\r\n"
