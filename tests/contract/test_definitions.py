@@ -25,6 +25,7 @@ from greenroom_core.model.runtime import (
     UpdateStrategy,
 )
 from greenroom_core.model.session import (
+    ANSWER_MAX_LENGTH,
     Effective,
     RestartPolicy,
     SessionDefaults,
@@ -78,7 +79,7 @@ STATUS = SessionStatus(
     conditions=_CONDITIONS,
     metrics=_METRICS,
     metrics_generated_at=_AT,
-    answer="v=0\r\n",
+    answer="v=0\r\n".ljust(ANSWER_MAX_LENGTH, "ü"),
 )
 RUNTIME_SPEC = RuntimeSpec(
     template={"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "agent", "x-free": [1]}]}},

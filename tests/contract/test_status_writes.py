@@ -13,6 +13,7 @@ from greenroom_core.kube.kinds import SESSIONS, loose
 from greenroom_core.kube.patches import attempt_status, versioned_status
 from greenroom_core.model.names import CLOSE_REQUESTED, LEAVE_CALL
 from greenroom_core.model.phases import Phase
+from greenroom_core.model.session import ANSWER_MAX_LENGTH
 
 if TYPE_CHECKING:
     from greenroom_core.model.session import AgentSession
@@ -148,11 +149,12 @@ async def test_schema_refusal_of_a_status_is_422_with_the_fields_in_causes(door:
         {"op": "add", "path": "/status/phase", "value": "Sleeping"},
         {"op": "add", "path": "/status/scheduledAt", "value": "yesterday"},
         {"op": "add", "path": "/status/conditions", "value": [{"type": "Ready"}]},
+        {"op": "add", "path": "/status/answer", "value": "ü" * (ANSWER_MAX_LENGTH + 1)},
     ]
     with pytest.raises(Invalid) as refused:
         await door.client.json_patch(SESSIONS, door.namespace, made.metadata.name, operations, subresource="status")
     fields = {cause.field for cause in refused.value.causes}
-    wrong = {"status.attempt", "status.phase", "status.scheduledAt"}
+    wrong = {"status.attempt", "status.phase", "status.scheduledAt", "status.answer"}
     missing = {f"status.conditions[0].{name}" for name in ("status", "reason", "lastTransitionTime")}
     # The last one belongs to no field: rules over the whole object were not tried.
     assert fields == wrong | missing | {"<nil>"}

@@ -83,5 +83,10 @@ class Rest:
     async def metrics(self, call_id: str, session_id: str) -> Answer:
         return await self.ask("GET", f"/calls/{call_id}/sessions/{session_id}/metrics")
 
+    async def answer(self, call_id: str, session_id: str, wait_seconds: float = 20) -> Answer:
+        """What its agent answers to the offer among its parameters."""
+        path = f"/calls/{call_id}/sessions/{session_id}/answer?wait_seconds={wait_seconds:g}"
+        return await self.ask("GET", path)
+
     async def close(self, call_id: str, session_id: str) -> Answer:
         return await self.ask("DELETE", f"/calls/{call_id}/sessions/{session_id}")

@@ -71,7 +71,9 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(directory: Path, *flags: str, port: int | None = None, **variables: str) -> AsyncIterator[Served]:
+async def served(
+    directory: Path, *flags: str, port: int | None = None, agent_file: Path = AGENT_FILE, **variables: str
+) -> AsyncIterator[Served]:
     port = free_ports(1)[0] if port is None else port
     journal = directory / "journal"
     environment = {
@@ -80,7 +82,7 @@ async def served(directory: Path, *flags: str, port: int | None = None, **variab
         "GREENROOM_TEST_JOURNAL": str(journal),
         **variables,
     }
-    words = [sys.executable, str(AGENT_FILE), "serve", "--port", str(port), *flags]
+    words = [sys.executable, str(agent_file), "serve", "--port", str(port), *flags]
     process = ChildProcess(Command("serve", words, environment, directory / "serve.log"), SystemClock())
     process.start()
     try:

@@ -218,11 +218,10 @@ async def test_the_note_of_a_lost_node_holds_no_answer():
     file, store = file_of(), Shared()
     one = launcher_of(file, registry=SessionRegistry(store, clock=file.clock))
     two = launcher_of(file, registry=SessionRegistry(store, clock=file.clock))
-    async with two:
-        async with one:
-            session = await one.start_session("one")
-            file.agents[-1].answer("v=0")
-            await file.clock.sleep(1)
-            await store.delete(await store.keys("sessions/"))  # as the store does when its owner is silent
-            [lost] = await two.list_sessions()
-            assert (lost.session_id, lost.reason, lost.answer) == (session.id, "PodLost", "")
+    async with two, one:
+        session = await one.start_session("one")
+        file.agents[-1].answer("v=0")
+        await file.clock.sleep(1)
+        await store.delete(await store.keys("sessions/"))  # as the store does when its owner is silent
+        [lost] = await two.list_sessions()
+        assert (lost.session_id, lost.reason, lost.answer) == (session.id, "PodLost", "")

@@ -17,8 +17,10 @@ from tests.unit.registry.waiting import until, until_not
 from greenroom.errors import MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded
 from greenroom.observability import AgentMetrics
 from greenroom.registry import SessionKVStore, SessionRegistry
+from greenroom.registry.keys import ended_key
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.session import ANSWER_MAX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,6 +82,21 @@ class RegistryContract:
         found = await b.get("call", "s1")
         assert found is not None
         assert (found.phase, found.started_at) == (Phase.RUNNING, session.started_at + 5)
+
+    async def test_an_edge_s_answer_is_seen_and_stays_until_the_end(
+        self, store: SessionKVStore, nodes: tuple[SessionRegistry, ...]
+    ):
+        a, b = nodes
+        await a.admit(info("s1"))
+        longest = "ü\r\n".ljust(ANSWER_MAX_LENGTH, "x")
+        await a.update(replace(info("s1"), answer=longest))
+        await a.refresh({"s1": AgentMetrics()})
+        found = await b.get("call", "s1")
+        assert found is not None
+        assert found.answer == longest
+        [note] = await store.mget([ended_key("call", "s1")])
+        assert note is not None
+        assert len(note) < 2_000, "the will is for a session that nobody can reach any more"
 
     async def test_figures_keep_their_weight(self, nodes: tuple[SessionRegistry, ...]):
         a, b = nodes
