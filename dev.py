@@ -25,6 +25,7 @@ STAMP = VENV / "greenroom-set-up.json"
 OLDEST_PYTHON = (3, 11)
 
 DEMO_EXTRAS = ("operator", "api", "local", "control-plane")
+UP_EXTRAS = (*DEMO_EXTRAS, "webrtc")  # for the page that one talks to
 WORK_EXTRAS = ("all",)
 DEV_GROUP = "dev"
 VENDORS_GROUP = "vendors"  # comes with it: the SDKs that the tests run against
@@ -73,12 +74,12 @@ def main(arguments: list[str]) -> int:
 
 def demo() -> int:
     """One spoken session before one's eyes."""
-    return _greenroom("demo", "--answer", "demo/answer.wav")
+    return _greenroom("demo", "--answer", "demo/answer.wav", extras=DEMO_EXTRAS)
 
 
 def up() -> int:
     """Everything, left running."""
-    return _greenroom("up")
+    return _greenroom("up", extras=UP_EXTRAS)
 
 
 def test() -> int:
@@ -114,7 +115,7 @@ def generate() -> int:
     return 0 if all(_passes(words) for words in GENERATORS) else 1
 
 
-def _greenroom(*words: str) -> int:
+def _greenroom(*words: str, extras: tuple[str, ...]) -> int:
     flags = [*words, "--dir", ".greenroom"]
     for variable, flag in (("PORT", "--port"), ("PODS", "--pods"), ("SLOTS", "--slots")):
         if os.environ.get(variable):
@@ -122,7 +123,7 @@ def _greenroom(*words: str) -> int:
     if os.environ.get("AGENT"):
         # Named from where the user stands; the command itself stands in the checkout.
         flags += ["--agent", str(Path(os.environ["AGENT"]).absolute())]
-    _prepare(DEMO_EXTRAS, dev=False)
+    _prepare(extras, dev=False)
     _find_binaries()
     return _become("python", "-m", "greenroom_core.cli", *flags)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from greenroom import hosted
 from greenroom.life import SessionLife
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class InProcess:
         self._clock = clock
 
     async def warm_up(self) -> None:
-        await hosted.close(await self._recipe.build({}))
+        await self._recipe.warm_up()
 
     def life(self, assignment: Assignment, notify: Callable[[Notice], None]) -> Life:
         return SessionLife(assignment, self._recipe, self._clock, notify)

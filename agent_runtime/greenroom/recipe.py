@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from greenroom.hosted import HostedAgent
+
+logger = logging.getLogger("greenroom.runtime.agent")
 
 _PARTS = ("llm", "tts", "stt", "vad", "turn_detection")
 _JOIN_POSITIONALS = 3
@@ -73,6 +76,15 @@ class Recipe:
             if missing:
                 raise InvalidParameters(f"{function} needs the parameter {', '.join(missing)}, which is not given")
         return Arguments(create, join)
+
+    async def warm_up(self) -> None:
+        """Load what agents share, with one that is thrown away. Where none can be made without a session's parameters,
+        the first session loads."""
+        needed = self._create_takes.required
+        if needed:
+            logger.info("create_agent needs %s: nothing is loaded before the first session", ", ".join(sorted(needed)))
+            return
+        await hosted.close(await self.build({}))
 
     async def build(
         self,

@@ -38,4 +38,4 @@ class TurnSettings:
 
 
 def _are_relays(value: str) -> bool:
-    return not value or all(url.strip().startswith(("turn:", "turns:", "stun:", "stuns:")) for url in value.split(","))
+    return not value or all(url.strip().startswith(("turn:", "turns:", "stun:")) for url in value.split(","))

@@ -31,7 +31,10 @@ API = "greenroom-api"
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.25
 _END_OF_LOG_LINES = 12
-_LOG_SETTINGS = ("GREENROOM_LOG_LEVEL", "GREENROOM_LOG_FORMAT")
+_KEPT_SETTINGS = (
+    *("GREENROOM_LOG_LEVEL", "GREENROOM_LOG_FORMAT"),
+    *("GREENROOM_TURN_URL", "GREENROOM_TURN_USERNAME", "GREENROOM_TURN_CREDENTIAL"),
+)
 
 
 class StackError(Exception):
@@ -94,7 +97,9 @@ def _programs(plan: Plan) -> tuple[Program, Program]:
     here = ("--namespace", NAMESPACE, "--host", LOOPBACK)
     return (
         Program(OPERATOR, installation.OPERATOR_ACCOUNT, ("operator", *here)),
-        Program(API, installation.API_ACCOUNT, ("api", *here, "--port", str(plan.port)), plan.port),
+        Program(
+            API, installation.API_ACCOUNT, ("api", *here, "--port", str(plan.port), "--talk-page", "true"), plan.port
+        ),
     )
 
 
@@ -103,7 +108,7 @@ def _environment(own: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in own.items()
-        if name in _LOG_SETTINGS or not name.startswith(("KUBE", "GREENROOM_", "MAKE", "MFLAGS"))
+        if name in _KEPT_SETTINGS or not name.startswith(("KUBE", "GREENROOM_", "MAKE", "MFLAGS"))
     }
     return kept | {"PATH": default_environment(own)["PATH"], "PYTHONUNBUFFERED": "1"}
 

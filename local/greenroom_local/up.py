@@ -31,12 +31,13 @@ async def _stay_up(plan: Plan, say: Callable[[str], None]) -> None:
 
 
 def advice(plan: Plan, stack: Stack, kubectl: str) -> tuple[str, ...]:
-    """What is where, and three commands to try next."""
+    """What is where, a page to speak on, and three commands to try next."""
     kubeconfig = short(stack.plane.kubeconfig)
     calls = f"{stack.api_url}/calls/first-call/sessions"
     return (
         "",
         "Greenroom is up. Ctrl-C ends it.",
+        f"  talk        {stack.api_url}/talk   (a browser, a microphone)",
         f"  API         {stack.api_url}   (described at {stack.api_url}/docs)",
         f"  kubeconfig  {kubeconfig}",
         f"  logs        {short(stack.node.logs)}",

@@ -18,7 +18,6 @@ import sys
 from multiprocessing import process, spawn
 from typing import NoReturn
 
-from greenroom import hosted
 from greenroom.isolation import kernel, session_process, wire
 from greenroom.isolation.executors import end_threads
 from greenroom.isolation.failures import taken_apart
@@ -127,7 +126,7 @@ class Stock:
         failure = None
         try:
             with asyncio.Runner(loop_factory=lambda: new_loop(self._uvloop)) as runner:
-                runner.run(_warm_up(recipe))
+                runner.run(recipe.warm_up())
         except BaseException as error:
             logger.error("the warm-up failed: %s", traced(error))
             failure = taken_apart(error)
@@ -207,10 +206,6 @@ class Stock:
             self._control.sendall(wire.framed(message))
         except OSError:
             logger.debug("the launcher does not listen any more")
-
-
-async def _warm_up(recipe: Recipe) -> None:
-    await hosted.close(await recipe.build({}))
 
 
 def _flush() -> None:

@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from greenroom_api.dependencies import Permissions, asked_of
 from greenroom_api.routes.answers import json_answer
 from greenroom_api.routes.route import CallRoute
+from greenroom_core.settings import BadSetting
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -72,12 +73,14 @@ def router(turn: TurnSettings, may: Permissions | None = None) -> APIRouter:
 
 
 def ice_servers(turn: TurnSettings) -> list[dict[str, Any]]:
-    """As a browser's RTCPeerConnection takes them."""
+    """As a browser's RTCPeerConnection takes them. Raises BadSetting for a relay without a name and a password."""
     if not turn.turn_url:
         return []
     server: dict[str, Any] = {"urls": [url.strip() for url in turn.turn_url.split(",")]}
-    if turn.turn_username:
+    if turn.turn_username and turn.turn_credential:
         server |= {"username": turn.turn_username, "credential": turn.turn_credential}
+    elif "turn" in turn.turn_url:
+        raise BadSetting("GREENROOM_TURN_URL names a relay, so GREENROOM_TURN_USERNAME and _CREDENTIAL must be set")
     return [server]
 
 

@@ -11,6 +11,7 @@ export class Call {
   #over = null;
   #microphone = null;
   #peer = null;
+  #channel = null;
 
   // `told` has step(text), session(id), connection(state), message(value), sound(stream), ended(problem or null).
   constructor(id, options, told) {
@@ -72,9 +73,9 @@ export class Call {
     for (const track of this.#microphone.getAudioTracks()) {
       peer.addTrack(track, this.#microphone);
     }
-    const channel = peer.createDataChannel("greenroom");
-    channel.addEventListener("message", ({ data }) => this.told.message(JSON.parse(data)));
-    channel.addEventListener("close", () => this.#left());
+    this.#channel = peer.createDataChannel("greenroom");
+    this.#channel.addEventListener("message", ({ data }) => this.told.message(JSON.parse(data)));
+    this.#channel.addEventListener("close", () => this.#left());
     peer.addEventListener("track", ({ track, streams }) => this.told.sound(streams[0] ?? new MediaStream([track])));
     peer.addEventListener("connectionstatechange", () => this.#changed());
     await peer.setLocalDescription();
@@ -114,8 +115,16 @@ export class Call {
     }
   }
 
+  // So that the agent knows at once, before any server does.
+  #goodbye() {
+    if (this.#channel.readyState === "open") {
+      this.#channel.send(JSON.stringify({ type: "bye" }));
+    }
+  }
+
   #clear() {
     if (this.sessionId !== null) {
+      this.#goodbye();
       sessions.close(this.id, this.sessionId);
       this.sessionId = null;
     }

@@ -23,7 +23,7 @@ export class Conversation {
       case "agent.error":
         return page.line("note failed", "", `${event.part} failed: ${event.error}`);
       case "custom":
-        return page.line("note", "", JSON.stringify(event.data ?? event));
+        return page.line("note", "", JSON.stringify(event.custom));
       default: // others may come to be
     }
   }

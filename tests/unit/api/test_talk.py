@@ -108,6 +108,16 @@ async def test_relays() -> None:
         assert (await http.get("/talk/settings/room")).json() == {"ice_servers": []}
 
 
+async def test_what_only_tells_an_address_needs_no_password() -> None:
+    async with served(TurnSettings("stun:stun.example")) as http:
+        assert (await http.get("/talk/settings/room")).json() == {"ice_servers": [{"urls": ["stun:stun.example"]}]}
+
+
+async def test_a_relay_without_a_password_is_one_sentence() -> None:
+    with pytest.raises(BadSetting, match="GREENROOM_TURN_USERNAME and _CREDENTIAL must be set"):
+        served(TurnSettings("turn:relay.example", "name"))
+
+
 async def test_relays_are_for_those_who_may_start_a_session() -> None:
     def can_start_session(call_id: str, authorization: str = Header("")) -> None:
         if authorization != f"Bearer {call_id}":

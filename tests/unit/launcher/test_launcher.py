@@ -11,6 +11,7 @@ from tests.unit.runtime.agents import AgentFile, ForeignAgent, OwnAgent
 from tests.unit.runtime.stories import story
 
 from greenroom.errors import AgentExit, InvalidParameters, StartAbandoned, StartTimedOut
+from greenroom.launcher import AgentLauncher
 from greenroom.recipe import Recipe
 from greenroom.registry import InMemorySessionKVStore, SessionRegistry
 from greenroom.warmup import Warmable
@@ -44,6 +45,27 @@ async def test_start_warms_up_with_an_agent_that_is_thrown_away():
         with pytest.raises(RuntimeError, match="AgentLauncher is already running"):
             await launcher.start()
     assert not launcher.running
+
+
+@story
+async def test_where_an_agent_takes_a_sessions_parameters_the_first_session_loads():
+    Model.loads = 0
+    clock = VirtualClock()
+
+    async def create_agent(offer: str) -> OwnAgent:
+        assert offer == "v=0"
+        agent = OwnAgent(clock)
+        agent.llm = Model()  # type: ignore[attr-defined]
+        return agent
+
+    async with AgentLauncher(create_agent, AgentFile(clock).join_call, clock=clock) as launcher:
+        assert (launcher.ready, Model.loads) == (True, 0)
+        for call in ("one", "two"):
+            session = await launcher.start_session(call, parameters={"offer": "v=0"})
+            assert session.agent.llm.resource == "weights"
+        assert Model.loads == 1
+        with pytest.raises(InvalidParameters, match="create_agent needs the parameter offer"):
+            await launcher.start_session("three")
 
 
 @story
