@@ -50,6 +50,15 @@ async def test_the_voice_speaks_sentence_by_sentence() -> None:
     assert len(pieces) == 2
 
 
+async def test_nobody_waits_for_silence_before_a_sentence() -> None:
+    for text in ("Hello!", "Six.", "What is the weather in Boston?"):
+        pcm = await speech(text)
+        step = int(SAMPLE_RATE * 0.01) * 2
+        audible = [peak(pcm[start : start + step]) > 300 for start in range(0, len(pcm), step)]
+        assert audible.index(True) <= 5, text
+        assert audible[::-1].index(True) <= 21, text
+
+
 async def test_the_ears_understand_and_show_what_they_have_so_far() -> None:
     utterance = local.STT().utterance()
     pcm = silence(0.3) + await speech("What is the weather in Boston?") + silence(0.3)
