@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from dataclasses import replace
@@ -73,6 +74,19 @@ async def test_a_new_template_brings_new_pods_and_leaves_the_call_in_the_old_one
     assert still["revision"] != events.status(await stack.until_phase(later, "Running"))["revision"]
     for call, name in (("through-the-rollout", talking), ("after-the-rollout", later)):
         assert (await stack.api.close(call, name)).status == 202
+
+
+async def test_an_autoscaled_fleet_grows_from_nothing_for_those_who_wait(stack: Stack) -> None:
+    scaling = {"minPods": 0, "maxPods": 2, "bufferSessions": 0}
+    await stack.apply_fleet(FleetPlan(name="elastic", slots=1, autoscaling=scaling))
+    await runtime_status(stack, "elastic", lambda s, reasons: reasons.get("Progressing") == "Complete")
+    started = await asyncio.gather(*(stack.api.start(f"elastic-{n}", runtime="elastic") for n in range(2)))
+    assert [answer.status for answer in started] == [201, 201]
+    status = await runtime_status(stack, "elastic", lambda s, _: s.get("sessions") == 2)
+    assert (status["pods"], status["slots"], status["freeSlots"]) == (2, 2, 0)
+    for number, answer in enumerate(started):
+        assert (await stack.api.close(f"elastic-{number}", answer.session_id)).status == 202
+        await stack.until_ended(answer.session_id)
 
 
 async def test_a_template_that_the_server_refuses_is_said_and_makes_no_pod(stack: Stack) -> None:

@@ -15,13 +15,14 @@ RUNTIME_ACCOUNT = "greenroom-runtime"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetPlan:
-    """A fixed number of pods that run an agent file with `python`.
+    """A fixed number of pods, or as `autoscaling` says, that run an agent file with `python`.
 
     `limits` and `defaults` are spec.limits and sessionDefaults.
     """
 
     name: str = names.DEFAULT_RUNTIME
     pods: int = 2
+    autoscaling: Mapping[str, Any] = field(default_factory=dict)
     slots: int = 4
     limits: Mapping[str, int] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class FleetPlan:
             "kind": "AgentRuntime",
             "metadata": {"name": self.name},
             "spec": {
-                "replicas": self.pods,
+                **({"autoscaling": dict(self.autoscaling)} if self.autoscaling else {"replicas": self.pods}),
                 "sessionsPerPod": self.slots,
                 "limits": dict(self.limits),
                 "sessionDefaults": dict(self.defaults),

@@ -87,10 +87,3 @@ class RuntimeStatus(Wire, frozen=True, omit_defaults=False):
 class AgentRuntime(Resource, frozen=True, kw_only=True):
     spec: RuntimeSpec
     status: RuntimeStatus = field(default_factory=RuntimeStatus)
-
-    @property
-    def size(self) -> int:
-        """The number of pods to hold: the fixed size, or the least that autoscaling allows."""
-        if self.spec.replicas is not None:
-            return self.spec.replicas
-        return self.spec.autoscaling.min_pods if self.spec.autoscaling else 0

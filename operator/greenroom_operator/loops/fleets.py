@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from greenroom_core.model.runtime import RuntimeStatus
     from greenroom_operator.cluster.writer import Writer
     from greenroom_operator.loops.scheduler import Scheduler
+    from greenroom_operator.planning.size import Size
 
 logger = logging.getLogger("greenroom.operator.fleets")
 
@@ -44,6 +45,7 @@ class _Memory:
     asking: bool = False
     status_at: float = float("-inf")
     status: RuntimeStatus | None = None
+    size: Size | None = None
 
 
 class Fleets:
@@ -62,6 +64,7 @@ class Fleets:
         self._pods = pods
         self._fleets = fleets
         self._scheduler = scheduler
+        scheduler.on_short = self.on_short
         self._memories: dict[RuntimeKey, _Memory] = {}
         self._empty_since: dict[str, float] = {}
         self._under_way: set[str] = set()
@@ -90,11 +93,15 @@ class Fleets:
             self._mark(pod_runtime_key(pod))
 
     def on_session(self) -> None:
-        """Sessions change what a fleet's status shows; a look a second is enough for that."""
+        """Sessions change what a fleet's status shows, and how many pods it wants: a look a second is enough."""
         soon = self._world.clock.boot() + _SESSIONS_SHOWN_SECONDS
         if soon < self._wake_at:
             self._wake_at = soon
             self._wake.set()
+
+    def on_short(self, key: RuntimeKey) -> None:
+        """The number of this fleet's sessions that wait for a slot has changed: it may have to grow."""
+        self._mark(key)
 
     def _mark(self, key: RuntimeKey) -> None:
         self._dirty.add(key)
@@ -120,6 +127,7 @@ class Fleets:
         self._judge(memory, pods)
         snapshot = self._snapshot(key, memory, pods)
         plan = plan_fleet(snapshot)
+        memory.size = plan.size
         if plan.try_template and snapshot.fleet is not None and not memory.asking:
             memory.asking = True
             self._start(self._try_template(key, memory, snapshot.fleet))
@@ -134,7 +142,7 @@ class Fleets:
         if plan.wake_at is not None:
             self._wake_at = min(self._wake_at, plan.wake_at)
         if snapshot.fleet is not None:
-            self._show(key, memory, snapshot, snapshot.fleet)
+            self._show(key, memory, snapshot, snapshot.fleet, plan.size)
         elif not pods:
             del self._memories[key]
 
@@ -157,6 +165,8 @@ class Fleets:
             being_made=memory.being_made,
             attempts=memory.attempts,
             template_error=memory.template_errors.get(fleet.revision) if fleet is not None else "",
+            waiting=self._scheduler.short_of_slots(key),
+            size=memory.size,
         )
 
     def _judge(self, memory: _Memory, pods: list[Pod]) -> None:
@@ -263,11 +273,11 @@ class Fleets:
             self._under_way.discard(pod.metadata.uid)
             self._mark(pod_runtime_key(pod))
 
-    def _show(self, key: RuntimeKey, memory: _Memory, snapshot: FleetSnapshot, fleet: Fleet) -> None:
+    def _show(self, key: RuntimeKey, memory: _Memory, snapshot: FleetSnapshot, fleet: Fleet, size: Size) -> None:
         """Writes the status when it changed, at most once in five seconds."""
         shown = memory.status or fleet.runtime.status
         pending = self._scheduler.waiting_in(key)
-        status = fleet_status(snapshot, fleet, shown, pending, self._world.clock.wall())
+        status = fleet_status(snapshot, fleet, size, shown, pending, self._world.clock.wall())
         if status == shown:
             return
         next_at = memory.status_at + _STATUS_EVERY_SECONDS

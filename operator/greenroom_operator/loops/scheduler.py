@@ -41,7 +41,7 @@ from greenroom_operator.state.ledger import Ledger
 from greenroom_operator.state.rests import Rests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from greenroom_core.clock import Clock
     from greenroom_core.kube.feed import Change, Feed
@@ -71,6 +71,8 @@ class Scheduler:
     ) -> None:
         self.ledger = Ledger()
         self.pods_in_label: set[str] = set()
+        self.on_short: Callable[[RuntimeKey], None] = lambda _: None
+        self._short: dict[RuntimeKey, int] = {}
         self._clock = clock
         self._writer = writer
         self._sessions = sessions
@@ -129,6 +131,10 @@ class Scheduler:
 
     def waiting_in(self, key: RuntimeKey) -> int:
         return len(self._waiting.get(key, ()))
+
+    def short_of_slots(self, key: RuntimeKey) -> int:
+        """Sessions that any pod of the fleet might take and none has a slot for."""
+        return self._short.get(key, 0)
 
     @property
     def waiting(self) -> int:
@@ -194,6 +200,10 @@ class Scheduler:
             self._deadlines.set(uid, at)
         for action in decided.actions:
             self._assume(action)
+        for key, short in decided.short.items():
+            if self._short.get(key, 0) != short:
+                self._short[key] = short
+                self.on_short(key)
         self._wake_alarm.set()
         self._metrics.cycle(self._clock.boot() - begun, len(decided.actions))
 

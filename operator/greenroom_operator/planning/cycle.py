@@ -41,13 +41,14 @@ def plan(snapshot: Snapshot) -> Plan:
         cycle.place(key, waiting)
     for session in snapshot.due:
         cycle.show_wait(session)
-    return Plan(tuple(cycle.actions), cycle.wake)
+    return Plan(tuple(cycle.actions), cycle.wake, cycle.short)
 
 
 class _Cycle:
     def __init__(self, snapshot: Snapshot) -> None:
         self.actions: list[Action] = []
         self.wake: dict[str, datetime] = {}
+        self.short: dict[RuntimeKey, int] = {}
         self._snapshot = snapshot
         self._acted: set[str] = set()
         self._examined: set[str] = set()
@@ -77,10 +78,13 @@ class _Cycle:
             if pod_runtime_key(pod) == key and pod.metadata.uid not in snapshot.resting
         ]
         rooms = Rooms(fleet, pods, snapshot.tally)
+        self.short[key] = 0
         for session in admitted:
             pod = rooms.take(session)
             if pod is not None:
                 self._give(session, pod, fleet)
+            elif session.spec.pod_name is None:
+                self.short[key] += 1
 
     def show_wait(self, session: AgentSession) -> None:
         waits = not session.ended and not session.bound and not _unwanted(session)

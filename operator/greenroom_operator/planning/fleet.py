@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
+from greenroom_operator.planning.size import Demand, Size, at_first, largest, share, sized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,8 @@ class FleetSnapshot:
 
     `sessions` counts the ledger's sessions by pod uid; `empty_since` tells, in boot-clock seconds, since when a
     labelled pod holds none; `being_made` are creations under way; `template_error` is the server's word on the
-    template, "" when it is good, None when it has not been asked.
+    template, "" when it is good, None when it has not been asked; `waiting` sessions may take any pod's slot; `size` is
+    the one that the look before came to, None at the first.
     """
 
     now: float
@@ -53,12 +55,16 @@ class FleetSnapshot:
     being_made: int
     attempts: Attempts
     template_error: str | None
+    waiting: int = 0
+    size: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """`create` more pods; delete and unlabel these; look again at `wake_at` (boot-clock seconds)."""
+    """`size` is the fleet's from now on; `create` more pods; delete and unlabel these; look again at `wake_at`
+    (boot-clock seconds)."""
 
+    size: Size
     try_template: bool
     create: int
     delete: tuple[Pod, ...]
@@ -67,26 +73,48 @@ class FleetPlan:
 
 
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
-    wanted = _wanted(snapshot.fleet)
-    revision = snapshot.fleet.revision if snapshot.fleet is not None else ""
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
+    revision = snapshot.fleet.revision if snapshot.fleet is not None else ""
     current = [pod for pod in live if pod.revision == revision]
     old = [pod for pod in live if pod.revision != revision]
-    missing = wanted - len(current) - snapshot.being_made
+    size = _size(snapshot, current, len(live))
+    missing = size.pods - len(current) - snapshot.being_made
     wake = [at for at in (_label_ends(snapshot, pod) for pod in live) if at is not None and at > snapshot.now]
+    if size.falls_at is not None:
+        wake.append(size.falls_at)
     create = 0
     if missing > 0 and snapshot.template_error == "":
         if snapshot.now >= snapshot.attempts.not_before:
-            create = min(missing, CREATE_AT_ONCE_PODS)
+            create = min(missing, CREATE_AT_ONCE_PODS, _room(snapshot, len(live), bool(old)))
         else:
             wake.append(snapshot.attempts.not_before)
     return FleetPlan(
+        size=size,
         try_template=missing > 0 and snapshot.template_error is None,
         create=create,
-        delete=(*_surplus(snapshot, current, len(current) - wanted), *_outdated(snapshot, current, old, wanted)),
+        delete=(*_surplus(snapshot, current, len(current) - size.pods), *_outdated(snapshot, current, old, size.pods)),
         unlabel=tuple(pod for pod in live if _over(_label_ends(snapshot, pod), snapshot.now)),
         wake_at=min(wake, default=None),
     )
+
+
+def _size(snapshot: FleetSnapshot, current: Sequence[Pod], live: int) -> Size:
+    fleet = snapshot.fleet
+    if fleet is None or fleet.runtime.metadata.deletion_timestamp is not None:
+        return Size(0)
+    bound = sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in current)
+    before = snapshot.size or at_first(live, snapshot.now)
+    return sized(fleet.runtime.spec, Demand(bound, snapshot.waiting), before, snapshot.now)
+
+
+def _room(snapshot: FleetSnapshot, live: int, rolling: bool) -> int:
+    """How many pods a rollout may add now: old ones make way one by one as new ones get ready."""
+    if not rolling or snapshot.fleet is None:
+        return CREATE_AT_ONCE_PODS
+    spec = snapshot.fleet.runtime.spec
+    most = largest(spec)
+    surge = max(1, share(spec.update_strategy.max_surge, most))
+    return max(0, most + surge - live - snapshot.being_made)
 
 
 def finished_to_delete(pods: Sequence[Pod]) -> list[Pod]:
@@ -97,7 +125,7 @@ def finished_to_delete(pods: Sequence[Pod]) -> list[Pod]:
 
 
 def fleet_status(
-    snapshot: FleetSnapshot, fleet: Fleet, shown: RuntimeStatus, pending: int, now: datetime
+    snapshot: FleetSnapshot, fleet: Fleet, size: Size, shown: RuntimeStatus, pending: int, now: datetime
 ) -> RuntimeStatus:
     """The status to show; conditions keep the times of `shown` where nothing changed."""
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
@@ -108,7 +136,7 @@ def fleet_status(
     free = sum(max(pod.slots - snapshot.sessions.get(pod.metadata.uid, 0), 0) for pod in open_pods)
     meta = fleet.runtime.metadata
     conditions = shown.conditions
-    for condition in (_available(len(ready), _wanted(fleet), now), _progressing(snapshot, fleet, now)):
+    for condition in (_available(len(ready), size.pods, now), _progressing(snapshot, fleet, size.pods, now)):
         conditions = merged(conditions, condition)
     return RuntimeStatus(
         pods=len(live),
@@ -122,12 +150,6 @@ def fleet_status(
         observed_generation=meta.generation,
         conditions=conditions,
     )
-
-
-def _wanted(fleet: Fleet | None) -> int:
-    if fleet is None or fleet.runtime.metadata.deletion_timestamp is not None:
-        return 0
-    return fleet.runtime.size
 
 
 def _empty(snapshot: FleetSnapshot, pod: Pod) -> bool:
@@ -175,7 +197,7 @@ def _available(ready: int, wanted: int, now: datetime) -> Condition:
     )
 
 
-def _progressing(snapshot: FleetSnapshot, fleet: Fleet, now: datetime) -> Condition:
+def _progressing(snapshot: FleetSnapshot, fleet: Fleet, wanted: int, now: datetime) -> Condition:
     reason, message, good = "Complete", f"all pods have revision {fleet.revision}", True
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
     if snapshot.template_error:
@@ -185,8 +207,8 @@ def _progressing(snapshot: FleetSnapshot, fleet: Fleet, now: datetime) -> Condit
         reason, message, good = "PodsFailing", f"{failed} pods in a row ended before they were ready", False
     elif any(pod.revision != fleet.revision for pod in live):
         reason, message = "RollingOut", f"pods of older revisions leave when their last session ends ({fleet.revision})"
-    elif len(live) < _wanted(fleet):
-        reason, message = "Creating", f"{len(live)} of {_wanted(fleet)} pods exist"
+    elif len(live) < wanted:
+        reason, message = "Creating", f"{len(live)} of {wanted} pods exist"
     return Condition(
         type=PROGRESSING,
         status=ConditionStatus.TRUE if good else ConditionStatus.FALSE,

@@ -36,7 +36,9 @@ class Rooms:
         self._spread = fleet.runtime.spec.placement is Placement.SPREAD
         rooms = [Room(pod, tally.on_pod(pod.metadata.uid)) for pod in pods if takes_sessions(pod)]
         self._named = {room.pod.metadata.name: room for room in rooms}
-        self._open = [room for room in rooms if room.pod.revision == fleet.revision and room.free > 0]
+        newest = [room for room in rooms if room.pod.revision == fleet.revision]
+        # Until a pod of the newest revision is ready, those of older ones serve: a bad template costs no session.
+        self._open = [room for room in newest or rooms if room.free > 0]
         self._open.sort(key=self._rank)
 
     def take(self, session: AgentSession) -> Pod | None:

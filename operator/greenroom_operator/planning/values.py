@@ -154,7 +154,9 @@ Action = Admit | SessionWrite | ExaminePod | ExamineOnlyPod | MarkBusy
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`wake` says when each session looked at must be looked at again, if nothing happens before."""
+    """`wake` says when each session looked at must be looked at again, if nothing happens before; `short` how many
+    sessions of each fleet that was looked at any pod might take, if one had a slot."""
 
     actions: tuple[Action, ...]
     wake: Mapping[str, datetime]
+    short: Mapping[RuntimeKey, int]

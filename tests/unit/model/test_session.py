@@ -18,7 +18,6 @@ from greenroom_core.model.metrics import SessionMetrics, every_figure
 from greenroom_core.model.phases import FOLLOWING, TERMINAL, Phase
 from greenroom_core.model.pod import Pod
 from greenroom_core.model.reasons import FAILURES, MOVED, EndReason, WaitReason
-from greenroom_core.model.runtime import AgentRuntime
 from greenroom_core.model.session import AgentSession, SessionSpec, SessionStatus
 
 _AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -179,11 +178,3 @@ def test_pod_is_ready_only_when_its_condition_is_true(status: str, ready: bool) 
 def test_pod_that_failed_or_succeeded_is_finished(phase: str, over: bool) -> None:
     assert pod(status={"phase": phase}).finished is over
     assert not pod(status={"phase": phase}).leaving
-
-
-@pytest.mark.parametrize(
-    ("spec", "size"),
-    [({"replicas": 3}, 3), ({"replicas": 0}, 0), ({"autoscaling": {"minPods": 2, "maxPods": 9}}, 2), ({}, 0)],
-)
-def test_runtime_holds_its_fixed_size_or_the_least_of_its_autoscaling(spec: dict[str, Any], size: int) -> None:
-    assert msgspec.convert({"spec": {"template": {}, **spec}}, AgentRuntime).size == size

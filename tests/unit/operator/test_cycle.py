@@ -104,12 +104,18 @@ class TestBind:
             pod(leaving_for=1),
             pod(phase="Failed"),
             pod(slots=0),
-            pod(revision="older"),
         ],
-        ids=["not ready", "leaving", "finished", "no slots", "old revision"],
+        ids=["not ready", "leaving", "finished", "no slots"],
     )
     def test_no_other_pod_is_used(self, unfit: Any) -> None:
         assert binds(snapshot([session()], [unfit], of=fleet())) == {}
+
+    def test_older_revisions_serve_until_a_pod_of_the_newest_is_ready(self) -> None:
+        old, coming = pod("old", revision="older"), pod("new", ready=False)
+        assert binds(snapshot([session()], [old, coming], of=fleet())) == {"s1": "old"}
+        full = pod("new", slots=1)
+        held = session("s2", **{**RUNNING, "pod_name": "new", "pod_uid": "uid-new"})
+        assert binds(snapshot([session(), held], [old, full], of=fleet())) == {}
 
     def test_packed_fills_the_fullest_pod_first(self) -> None:
         pods = [pod("empty"), pod("half"), pod("full", slots=1)]

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.operator.worlds import NOW, TEMPLATE, fleet, pod
 
 from greenroom_core.model import names
-from greenroom_core.model.runtime import RuntimeStatus
+from greenroom_core.model.runtime import Autoscaling, RuntimeStatus
 from greenroom_operator.planning.fleet import (
     Attempts,
     FleetPlan,
@@ -20,6 +20,7 @@ from greenroom_operator.planning.fleet import (
 )
 from greenroom_operator.planning.pods import pod_body, pod_name
 from greenroom_operator.planning.revision import revision
+from greenroom_operator.planning.size import Size
 from greenroom_operator.planning.values import Fleet
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def seen(
     being_made: int = 0,
     attempts: Attempts | None = None,
     template_error: str | None = "",
+    waiting: int = 0,
+    size: Size | None = None,
 ) -> FleetSnapshot:
     return FleetSnapshot(
         now=now,
@@ -45,6 +48,8 @@ def seen(
         being_made=being_made,
         attempts=attempts or Attempts(),
         template_error=template_error,
+        waiting=waiting,
+        size=size,
     )
 
 
@@ -91,9 +96,42 @@ def test_a_pod_that_is_not_ready_goes_before_one_that_is() -> None:
 def test_old_revisions_leave_when_empty_and_replaced() -> None:
     old = [pod("old1", busy=False, revision="r0"), pod("old2", busy=True, revision="r0")]
     waiting = plan_fleet(seen(*old, of=fleet(replicas=2)))
-    assert (waiting.create, deleted(waiting)) == (2, [])
+    assert (waiting.create, deleted(waiting)) == (1, []), "as many as maxSurge allows"
     new = [pod("new1"), pod("new2")]
     assert deleted(plan_fleet(seen(*old, *new, of=fleet(replicas=2)))) == ["old1"]
+
+
+@pytest.mark.parametrize(
+    ("surge", "old", "new", "being_made", "create"),
+    [
+        ("25%", 4, 0, 0, 1),
+        ("25%", 4, 1, 0, 0),
+        ("25%", 3, 1, 0, 1),
+        ("100%", 4, 0, 0, 4),
+        (2, 4, 0, 1, 1),
+        (0, 4, 0, 0, 1),
+    ],
+)
+def test_a_rollout_adds_no_more_than_the_surge(
+    surge: int | str, old: int, new: int, being_made: int, create: int
+) -> None:
+    pods = [pod(f"old{n}", revision="r0") for n in range(old)] + [pod(f"new{n}", ready=False) for n in range(new)]
+    assert plan_fleet(seen(*pods, of=fleet(replicas=4, surge=surge), being_made=being_made)).create == create
+
+
+def test_an_autoscaled_fleet_grows_for_those_who_wait() -> None:
+    of = fleet(scaling=Autoscaling(max_pods=5, buffer_sessions=0), slots=2)
+    plan = plan_fleet(seen(pod("a"), of=of, sessions={"uid-a": 2}, waiting=3))
+    assert (plan.create, plan.size.pods) == (2, 3)
+
+
+def test_a_new_leader_does_not_shrink_a_fleet_at_once() -> None:
+    of = fleet(scaling=Autoscaling(max_pods=5, buffer_sessions=0, scale_down_delay_seconds=60))
+    pods = [pod("a", busy=False), pod("b", busy=False)]
+    first = plan_fleet(seen(*pods, of=of))
+    assert (first.size.pods, deleted(first), first.wake_at) == (2, [], 1060.0)
+    later = plan_fleet(seen(*pods, of=of, now=1060.0, size=first.size))
+    assert sorted(deleted(later)) == ["a", "b"]
 
 
 def test_the_label_comes_off_a_minute_after_the_last_session() -> None:
@@ -118,11 +156,11 @@ def test_the_newest_finished_pod_is_kept_for_its_log() -> None:
 def test_status_tells_pods_slots_and_why() -> None:
     of = fleet(replicas=3)
     world = seen(pod("a", slots=2), pod("b", slots=2, ready=False), of=of, sessions={"uid-a": 1})
-    status = fleet_status(world, of, RuntimeStatus(), pending=4, now=NOW)
+    status = fleet_status(world, of, Size(3), RuntimeStatus(), pending=4, now=NOW)
     figures = (status.pods, status.ready_pods, status.slots, status.free_slots, status.sessions, status.pending)
     assert figures == (2, 1, 4, 1, 1, 4)
     assert {c.type: c.reason for c in status.conditions} == {"Available": "PodsReady", "Progressing": "Creating"}
-    later = fleet_status(world, of, status, pending=4, now=NOW + timedelta(seconds=9))
+    later = fleet_status(world, of, Size(3), status, pending=4, now=NOW + timedelta(seconds=9))
     assert later == status
 
 
@@ -135,7 +173,7 @@ def test_status_tells_pods_slots_and_why() -> None:
 )
 def test_status_names_what_is_in_the_way(world: dict[str, Any], reason: str) -> None:
     of = fleet()
-    status = fleet_status(seen(of=of, **world), of, RuntimeStatus(), pending=0, now=NOW)
+    status = fleet_status(seen(of=of, **world), of, Size(1), RuntimeStatus(), pending=0, now=NOW)
     assert {c.type: c.reason for c in status.conditions}["Progressing"] == reason
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from greenroom_core.model import names
 from greenroom_core.model.meta import ConditionStatus, ObjectMeta
 from greenroom_core.model.pod import Pod, PodCondition, PodSpec, PodStatus
-from greenroom_core.model.runtime import AgentRuntime, Placement, RuntimeLimits, RuntimeSpec
+from greenroom_core.model.runtime import (
+    AgentRuntime,
+    Autoscaling,
+    Placement,
+    RuntimeLimits,
+    RuntimeSpec,
+    UpdateStrategy,
+)
 from greenroom_core.model.session import AgentSession, SessionDefaults, SessionSpec, SessionStatus
 from greenroom_operator.planning.values import Fleet, RuntimeKey, Snapshot, runtime_key
 from greenroom_operator.state.ledger import Ledger
@@ -93,6 +100,9 @@ def fleet(
     defaults: SessionDefaults | None = None,
     revision: str = REVISION,
     deleting: bool = False,
+    scaling: Autoscaling | None = None,
+    slots: int = 10,
+    surge: int | str = "25%",
 ) -> Fleet:
     runtime = AgentRuntime(
         metadata=ObjectMeta(
@@ -105,7 +115,10 @@ def fleet(
         ),
         spec=RuntimeSpec(
             template=TEMPLATE,
-            replicas=replicas,
+            sessions_per_pod=slots,
+            replicas=replicas if scaling is None else None,
+            autoscaling=scaling,
+            update_strategy=UpdateStrategy(max_surge=surge),
             limits=RuntimeLimits(max_concurrent_sessions=concurrent, max_sessions_per_call=per_call),
             placement=placement,
             session_defaults=defaults or SessionDefaults(),

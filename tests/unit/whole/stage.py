@@ -6,7 +6,7 @@ The node that pods run on is played here: it makes each Pod of the operator a ru
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,8 @@ class Stage:
         self.launchers: dict[str, AgentLauncher] = {}
         self.launcher_options: dict[str, Any] = {}
         self.pod_faults: Faults | None = None
+        self.node_refuses = ""
+        """An image that the node cannot start."""
         self.transports: list[FakeTransport] = []
         self._seeds = Random(11)
         self._tasks: list[asyncio.Task[Any]] = []
@@ -176,6 +178,10 @@ class Stage:
         pod = change.new
         if pod is None:
             return
+        if pod.spec.containers[0].get("image") == self.node_refuses:
+            if pod.leaving:
+                self.start(self._forget(pod), f"{pod.metadata.name}-gone")
+            return
         if pod.metadata.uid not in self._lives:
             self._lives[pod.metadata.uid] = asyncio.create_task(self._live(pod), name=pod.metadata.name)
         elif pod.leaving and (runtime := self.pods.get(pod.metadata.name)) is not None:
@@ -215,6 +221,10 @@ class Stage:
         finally:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
+
+    async def _forget(self, pod: Pod) -> None:
+        with suppress(NotFound):
+            await self._node.delete(PODS, NAMESPACE, pod.metadata.name, uid=pod.metadata.uid, grace_period_seconds=0)
 
     async def _show(self, pod: Pod, *, phase: str, ready: bool) -> None:
         condition = {"type": "Ready", "status": "True" if ready else "False"}
