@@ -40,6 +40,7 @@ class PodStatus(Wire, frozen=True):
     start_time: datetime | None = None
     conditions: tuple[PodCondition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
 class Pod(Resource, frozen=True):

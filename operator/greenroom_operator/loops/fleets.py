@@ -12,6 +12,7 @@ from greenroom_core.kube.kinds import PODS, RUNTIMES
 from greenroom_core.model.meta import plain
 from greenroom_operator.planning.fleet import Attempts, FleetSnapshot, finished_to_delete, fleet_status, plan_fleet
 from greenroom_operator.planning.pods import pod_body, pod_name
+from greenroom_operator.planning.trouble import exit_reason
 from greenroom_operator.planning.values import Fleet, RuntimeKey, pod_runtime_key
 
 if TYPE_CHECKING:
@@ -180,8 +181,9 @@ class Fleets:
                 memory.attempts = Attempts()
             elif pod.finished:
                 memory.judged.add(uid)
-                memory.attempts = Attempts(memory.attempts.failures + 1, self._world.clock.boot())
-                logger.warning("pod %s ended before it was ready: %s", pod.metadata.key, _why(pod))
+                why = exit_reason(pod)
+                memory.attempts = Attempts(memory.attempts.failures + 1, self._world.clock.boot(), why)
+                logger.warning("pod %s ended before it was ready: %s", pod.metadata.key, why)
         memory.judged &= {pod.metadata.uid for pod in pods}
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -231,7 +233,7 @@ class Fleets:
                     logger.warning("pod %s/%s: no answer, repeating: %s", key.namespace, name, error)
                     await self._world.clock.sleep(0.5)
         except Refused as error:
-            memory.attempts = Attempts(memory.attempts.failures + 1, self._world.clock.boot())
+            memory.attempts = Attempts(memory.attempts.failures + 1, self._world.clock.boot(), str(error))
             logger.error("pod %s/%s not created: %s", key.namespace, name, error)
         finally:
             memory.being_made -= 1
@@ -250,7 +252,7 @@ class Fleets:
             await self._client.delete(
                 PODS, meta.namespace, meta.name, uid=meta.uid, resource_version=meta.resource_version
             )
-            logger.info("pod %s deleted: %s", meta.key, _why(pod) if pod.finished else "not needed")
+            logger.info("pod %s deleted: %s", meta.key, exit_reason(pod) if pod.finished else "not needed")
             after = await self._writer.read_pod(meta.namespace, meta.name)
             if after is None or after.metadata.uid != meta.uid:
                 self._pods.forget(pod)
@@ -295,11 +297,3 @@ class Fleets:
         except KubeError as error:
             memory.status = None
             logger.info("status of AgentRuntime %s/%s not written: %s", *key, error)
-
-
-def _why(pod: Pod) -> str:
-    for container in pod.status.container_statuses:
-        terminated = container.state.get("terminated")
-        if terminated:
-            return f"exit code {terminated.get('exitCode')} {terminated.get('reason', '')}".strip()
-    return pod.status.message or pod.status.reason or pod.status.phase

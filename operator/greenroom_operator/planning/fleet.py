@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
 from greenroom_operator.planning.size import Demand, Size, at_first, largest, share, sized
+from greenroom_operator.planning.trouble import trouble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,10 +25,11 @@ _LONGEST_BACKOFF_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How the fleet's latest pods fared; times are boot-clock seconds."""
+    """How the fleet's latest pods fared, and why the last of them failed; times are boot-clock seconds."""
 
     failures: int = 0
     last_failure_at: float = 0.0
+    why: str = ""
 
     @property
     def not_before(self) -> float:
@@ -203,8 +205,13 @@ def _progressing(snapshot: FleetSnapshot, fleet: Fleet, wanted: int, now: dateti
     if snapshot.template_error:
         reason, message, good = "TemplateInvalid", snapshot.template_error[:2000], False
     elif snapshot.attempts.failures > 1:
-        failed = snapshot.attempts.failures
-        reason, message, good = "PodsFailing", f"{failed} pods in a row ended before they were ready", False
+        failed, why = snapshot.attempts.failures, snapshot.attempts.why
+        message = f"{failed} pods in a row ended before they were ready, the last: {why}".removesuffix(", the last: ")
+        reason, good = "PodsFailing", False
+    elif stuck := [(pod, found) for pod in live if (found := trouble(pod))]:
+        pod, why = stuck[0]
+        more = f" ({len(stuck)} pods do not start)" if len(stuck) > 1 else ""
+        reason, message, good = "PodsNotStarting", f"pod {pod.metadata.name}: {why}{more}", False
     elif any(pod.revision != fleet.revision for pod in live):
         reason, message = "RollingOut", f"pods of older revisions leave when their last session ends ({fleet.revision})"
     elif len(live) < wanted:
