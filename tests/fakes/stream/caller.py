@@ -1,4 +1,4 @@
-"""Somebody in a call of the fake: speaks and hears through real Opus."""
+"""Somebody in a call of the fake: speaks and hears through real Opus, is seen through real VP8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame, AudioResampler
+from av import AudioFrame, AudioResampler, VideoFrame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,9 @@ FRAME_SAMPLES = 320
 FRAME_BYTES = 2 * FRAME_SAMPLES
 FRAME_SECONDS = 0.02
 AUDIBLE_PEAK = 300
+CAMERA_SIZE = (320, 180)
+CAMERA_FPS = 15
+RED, GREEN = (81, 90, 240), (145, 54, 34)  # Y, U, V
 
 
 class Microphone(MediaStreamTrack):
@@ -61,6 +64,31 @@ class Microphone(MediaStreamTrack):
         frame.pts = self._frames * FRAME_SAMPLES
         frame.time_base = fractions.Fraction(1, SAMPLE_RATE)
         self._frames += 1
+        return frame
+
+
+class Camera(MediaStreamTrack):
+    """An endless film of one colour (Y, U, V), which may change."""
+
+    kind = "video"
+
+    def __init__(self, colour: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.colour = colour
+        self.frames = 0
+        self._started = 0.0
+
+    async def recv(self) -> VideoFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        self._started = self._started or time.monotonic()
+        await asyncio.sleep(max(0.0, self._started + self.frames / CAMERA_FPS - time.monotonic()))
+        frame = VideoFrame(*CAMERA_SIZE, format="yuv420p")
+        for plane, value in zip(frame.planes, self.colour, strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        frame.pts = self.frames * 90_000 // CAMERA_FPS
+        frame.time_base = fractions.Fraction(1, 90_000)
+        self.frames += 1
         return frame
 
 
@@ -117,7 +145,10 @@ class Caller:
         self.name = name
         self.session_id = session_id
         self.lookup_prefix = f"prefix-{session_id}"
+        self.film: tuple[int, int, int] | None = None
+        """The colour (Y, U, V) that their camera shows; None: it is off."""
         self._microphones: list[Microphone] = []
+        self._cameras: list[Camera] = []
 
     def __repr__(self) -> str:
         return f"Caller({self.user_id!r}, {self.session_id!r})"
@@ -127,6 +158,18 @@ class Caller:
         microphone = Microphone()
         self._microphones.append(microphone)
         return microphone
+
+    def camera(self, colour: tuple[int, int, int]) -> Camera:
+        """A camera for one more agent."""
+        camera = Camera(colour)
+        self._cameras.append(camera)
+        return camera
+
+    def show(self, colour: tuple[int, int, int]) -> None:
+        """From now on the camera shows `colour`; it was on when the caller came."""
+        self.film = colour
+        for camera in self._cameras:
+            camera.colour = colour
 
     async def speak(self, pcm: bytes) -> None:
         """Say `pcm` (16 kHz, 16-bit, mono) to all agents in the call; returns when it has been said."""

@@ -28,8 +28,10 @@ class Room:
         """The coordinator's websockets of those who asked for a place here."""
         self._seats_changed = asyncio.Event()
 
-    async def enter(self, user_id: str, name: str = "") -> Caller:
+    async def enter(self, user_id: str, name: str = "", film: tuple[int, int, int] | None = None) -> Caller:
+        """Somebody comes, with their camera on if it shows a colour (Y, U, V)."""
         caller = Caller(user_id, name or user_id.title(), f"session-{next(_session_numbers)}")
+        caller.film = film
         self.callers.append(caller)
         joined = events.ParticipantJoined(call_cid=self.cid, participant=participant_of(caller))
         for seat in self._seated():
@@ -82,6 +84,11 @@ class Room:
         await seat.welcome(everybody, reconnected=True)
         seat.offer(self.callers)
 
+    def subscribe(self, seat: Seat, session_ids: set[str]) -> None:
+        """`seat` wants to see the cameras of these sessions, and no others."""
+        seat.wanted = session_ids
+        seat.offer(self.callers)
+
     async def vacate(self, seat: Seat) -> None:
         if seat.left.is_set():
             return
@@ -101,7 +108,7 @@ def participant_of(caller: Caller) -> models.Participant:
         session_id=caller.session_id,
         name=caller.name,
         track_lookup_prefix=caller.lookup_prefix,
-        published_tracks=[models.TRACK_TYPE_AUDIO],
+        published_tracks=[models.TRACK_TYPE_AUDIO, *([models.TRACK_TYPE_VIDEO] if caller.film else [])],
     )
 
 

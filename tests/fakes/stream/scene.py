@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from tests.fakes.stream.server import FakeStream
 
+    from greenroom.agent.interfaces import Component
+    from greenroom.agent.sight import PictureWish
+
 
 def tone(seconds: float, hertz: float = 440.0) -> bytes:
     """A sine: the constant level that other scripted tests take for speech is no sound to a codec."""
@@ -47,6 +50,8 @@ class Scene:
     request_timeout_seconds: float = 5.0
     reconnect_timeout_seconds: float = 45.0
     edge: getstream.Edge | None = None
+    processors: list[Component] = field(default_factory=list)
+    picture_wish: PictureWish | None = None
 
     def __post_init__(self) -> None:
         clock = SystemClock()
@@ -61,13 +66,16 @@ class Scene:
         )
         self.stt = scripted.Stt(clock, self.hears)
         self.tts = Tts(clock)
+        self.llm = scripted.Llm(clock, [[TextDelta(text)] for text in self.says])
+        self.llm.picture_wish = self.picture_wish
         self.agent = Agent(
             edge=self.edge,
-            llm=scripted.Llm(clock, [[TextDelta(text)] for text in self.says]),
+            llm=self.llm,
             agent_user=User(name="Assistant", id="agent"),
             stt=self.stt,
             tts=self.tts,
             vad=scripted.Vad(),
+            processors=self.processors,
         )
         self.events: list[Event] = []
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from getstream.video.rtc.pb.stream.video.sfu.event import events_pb2 as events
 from getstream.video.rtc.pb.stream.video.sfu.models import models_pb2 as models
@@ -15,7 +15,7 @@ from tests.fakes.stream.caller import Ear
 if TYPE_CHECKING:
     from aiohttp import web
     from aiortc import MediaStreamTrack
-    from tests.fakes.stream.caller import Caller, Microphone
+    from tests.fakes.stream.caller import Caller
 
 _AUDIO = models.PublishOption(
     id=1,
@@ -34,14 +34,18 @@ class Seat:
         self.user_id = user_id
         self.session_id = session_id
         self.ear = Ear()
+        self.wanted: set[str] = set()
+        """Sessions of callers whose cameras the agent asked for."""
+        self.watched: set[str] = set()
+        """Those that it was sent."""
         self.publishing = asyncio.Event()
         self.left = asyncio.Event()
         self.reconnected = asyncio.Event()
         self._websocket = websocket
-        self._subscriber = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._subscriber = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._publishers: list[RTCPeerConnection] = []
         self._heard: set[Caller] = set()
-        self._microphones: list[Microphone] = []
+        self._sending: list[MediaStreamTrack] = []
         self._negotiation = asyncio.Lock()
         self._answered = asyncio.Event()
         self._track_numbers = itertools.count(1)
@@ -117,8 +121,8 @@ class Seat:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        for microphone in self._microphones:
-            microphone.stop()
+        for track in self._sending:
+            track.stop()
         for connection in (self._subscriber, *self._publishers):
             await connection.close()
             await _end_consent(connection)
@@ -129,20 +133,26 @@ class Seat:
 
     async def _offer(self, callers: list[Caller]) -> None:
         async with self._negotiation:
-            new = [caller for caller in callers if caller not in self._heard]
-            if not new:
+            unheard = [caller for caller in callers if caller not in self._heard]
+            unseen = [caller for caller in callers if caller.session_id in self.wanted - self.watched]
+            if not unheard and not unseen:
                 return
-            for caller in new:
-                microphone = caller.microphone()
-                self._microphones.append(microphone)
-                sender = self._subscriber.addTrack(microphone)
-                # What the SDK knows the track's owner by.
-                sender._stream_id = f"{caller.lookup_prefix}:TRACK_TYPE_AUDIO:{next(self._track_numbers)}"
+            for caller in unheard:
+                self._add(caller.microphone(), f"{caller.lookup_prefix}:TRACK_TYPE_AUDIO")
                 self._heard.add(caller)
+            for caller in unseen:
+                if caller.film is not None:
+                    self._add(caller.camera(caller.film), f"{caller.lookup_prefix}:TRACK_TYPE_VIDEO")
+                    self.watched.add(caller.session_id)
             await self._subscriber.setLocalDescription(await self._subscriber.createOffer())
             self._answered.clear()
             await self.send(subscriber_offer=events.SubscriberOffer(sdp=self._subscriber.localDescription.sdp))
             await self._answered.wait()
+
+    def _add(self, track: MediaStreamTrack, owner: str) -> None:
+        self._sending.append(track)
+        # What the SDK knows the track's owner and kind by.
+        self._subscriber.addTrack(track)._stream_id = f"{owner}:{next(self._track_numbers)}"
 
     async def _hear(self, track: MediaStreamTrack) -> None:
         while True:

@@ -86,8 +86,15 @@ class Sfu:
                 if answered.peer_type == models.PEER_TYPE_SUBSCRIBER:
                     await self._seats[answered.session_id][1].answered(answered.sdp)
                 return _message(signal.SendAnswerResponse())
+            case "UpdateSubscriptions":
+                asked = signal.UpdateSubscriptionsRequest()
+                asked.ParseFromString(body)
+                video = {track.session_id for track in asked.tracks if track.track_type == models.TRACK_TYPE_VIDEO}
+                room, seat = self._seats[asked.session_id]
+                room.subscribe(seat, video)
+                return _message(signal.UpdateSubscriptionsResponse())
             case _:
-                # ICE candidates are all in the SDP; mutes, statistics and subscriptions change nothing here.
+                # ICE candidates are all in the SDP; mutes and statistics change nothing here.
                 return web.Response(body=b"", content_type="application/protobuf")
 
 

@@ -11,12 +11,14 @@ import getstream_rtc
 
 from greenroom.agent import calls
 from greenroom.plugins.getstream.errors import StreamError
+from greenroom.plugins.getstream.pictures import watch
 from greenroom.plugins.getstream.sound import listen
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from greenroom.agent.calls import CallSink
+    from greenroom.agent.video import VideoFrame
     from greenroom.plugins.getstream.entrance import Place
     from greenroom.plugins.getstream.roster import Roster
     from greenroom_core.clock import Clock
@@ -27,7 +29,7 @@ _AWAY = (getstream_rtc.CallingState.RECONNECTING, getstream_rtc.CallingState.MIG
 
 
 class Connection(calls.Connection):
-    """Reports people and their sound to the sink, plays the agent's."""
+    """Reports people, their sound and their pictures to the sink, plays the agent's sound."""
 
     def __init__(
         self,
@@ -145,13 +147,20 @@ class Connection(calls.Connection):
             except getstream_rtc.RtcError as error:
                 logger.warning("[%s] some participants cannot be heard: %s", self._session_id, error)
                 continue
+            session_id = track.participant.session_id
             if track.track_type == getstream_rtc.TrackType.AUDIO:
-                self._spawn(group, listen(track, partial(self._hear, track.participant.session_id)))
+                self._spawn(group, listen(track, partial(self._hear, session_id)))
+            elif track.track_type == getstream_rtc.TrackType.VIDEO and self._sink.wants_video:
+                self._spawn(group, watch(track, partial(self._see, session_id), self._clock))
             del track  # the last reference is the subscription
 
     def _hear(self, speaker_session_id: str, pcm: bytes) -> None:
         if participant := self._roster.speaker(speaker_session_id):
             self._sink.audio_received(participant, pcm)
+
+    def _see(self, session_id: str, frame: VideoFrame) -> None:
+        if participant := self._roster.speaker(session_id):
+            self._sink.video_received(participant, frame)
 
     def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         task = group.create_task(work, name=f"{self._session_id}-getstream")

@@ -32,6 +32,8 @@ class Edge(calls.Edge):
 
     What is not given comes from the environment: STREAM_API_KEY, STREAM_API_SECRET and, where it is not Stream's
     own, STREAM_BASE_URL. Raises :class:`greenroom.plugins.getstream.MissingKeyError` if a key is in neither.
+
+    Cameras are asked for if somebody looks (processors, a model that sees), about as large as `video_size`.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Edge(calls.Edge):
         request_timeout_seconds: float = 5.0,
         join_timeout_seconds: float = 20.0,
         reconnect_timeout_seconds: float = 45.0,
+        video_size: tuple[int, int] = (1280, 720),
         clock: Clock | None = None,
     ) -> None:
         self._keys = Keys.found(api_key, api_secret, base_url)
         self._clock = clock or SystemClock()
         self._join_timeout_seconds = join_timeout_seconds
         self._reconnect_timeout_seconds = reconnect_timeout_seconds
+        self._video_size = video_size
         self._coordinator = Coordinator(self._keys, self._clock, request_timeout_seconds)
         self._user_id: str | None = None
 
@@ -61,7 +65,8 @@ class Edge(calls.Edge):
         return Call(call_type, call_id)
 
     async def join(self, call: Call, user: User, session_id: str, sink: CallSink) -> Connection:
-        place = await enter(self._keys, call, user.id, self._clock, self._join_timeout_seconds)
+        video_size = self._video_size if sink.wants_video else None
+        place = await enter(self._keys, call, user.id, self._clock, self._join_timeout_seconds, video_size)
         return Connection(place, Roster(user.id), session_id, sink, self._clock, self._reconnect_timeout_seconds)
 
     async def close(self) -> None:

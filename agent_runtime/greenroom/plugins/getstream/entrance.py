@@ -11,6 +11,7 @@ import getstream_rtc
 
 from greenroom.agent.cancellation import outlast
 from greenroom.plugins.getstream.errors import StreamError
+from greenroom.plugins.getstream.pictures import cameras
 from greenroom.plugins.getstream.sound import Speech
 
 if TYPE_CHECKING:
@@ -45,16 +46,18 @@ class Place:
         await self.call.leave()
 
 
-async def enter(keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seconds: float) -> Place:
-    """Join `call` and publish the agent's sound. Raises :class:`StreamError` after `timeout_seconds`, or at once
-    when a next try would not help."""
+async def enter(
+    keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seconds: float, video_size: tuple[int, int] | None
+) -> Place:
+    """Join `call`, publish the agent's sound and, with a `video_size`, ask for the cameras in the quality that is
+    nearest to it. Raises :class:`StreamError` after `timeout_seconds`, or at once when a next try would not help."""
     _log_sdk()
     failure, pause = "no answer", FIRST_PAUSE_SECONDS
     try:
         async with clock.timeout(timeout_seconds):
             while True:
                 try:
-                    return await _try_to_enter(keys, call, user_id, clock)
+                    return await _try_to_enter(keys, call, user_id, clock, video_size)
                 except getstream_rtc.RtcError as error:
                     failure = keys.without_secret(str(error))
                     if not _passes_by(error):
@@ -67,7 +70,9 @@ async def enter(keys: Keys, call: Call, user_id: str, clock: Clock, timeout_seco
     raise StreamError(f"could not join call {call.type}:{call.id} on Stream: {failure}")
 
 
-async def _try_to_enter(keys: Keys, call: Call, user_id: str, clock: Clock) -> Place:
+async def _try_to_enter(
+    keys: Keys, call: Call, user_id: str, clock: Clock, video_size: tuple[int, int] | None
+) -> Place:
     # By the module's name: whoever wraps the client (a test) is asked.
     client = getstream_rtc.Client(keys.api_key, keys.api_secret, base_url=keys.base_url)
     joined = client.call(call.type, call.id)
@@ -76,6 +81,8 @@ async def _try_to_enter(keys: Keys, call: Call, user_id: str, clock: Clock) -> P
         await joined.join(user_id, True)
         place.entered_at = clock.boot()
         await joined.publish_audio(place.speech.track)
+        if video_size is not None:
+            await joined.update_subscriptions(cameras(video_size))
     except BaseException:
         await outlast(asyncio.create_task(place.leave(clock)))
         raise
