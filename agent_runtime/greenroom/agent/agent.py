@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.attendance import Attendance
+from greenroom.agent.broadcasting import METRICS_EVENT, Broadcast
 from greenroom.agent.cancellation import outlast
 from greenroom.agent.casting import left_out
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
 from greenroom.agent.events import AgentFinishEvent
+from greenroom.agent.foreign import check_foreign
 from greenroom.agent.instructions import read_instructions
 from greenroom.agent.interfaces import STT
 from greenroom.agent.subscriptions import Subscriptions
@@ -29,9 +31,11 @@ from greenroom_core.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from os import PathLike
+    from typing import Unpack
 
     from greenroom.agent.calls import Call, Edge
     from greenroom.agent.casting import Cast
+    from greenroom.agent.foreign import ForeignArguments
     from greenroom.agent.interfaces import LLM, TTS, VAD, Component, TurnDetection
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.realtime import Realtime
@@ -62,12 +66,16 @@ class Agent:
         tts: TTS | None = None,
         vad: VAD | None = None,
         turn_detection: TurnDetection | None = None,
-        processors: Sequence[Any] = (),
+        processors: Sequence[Any] | None = (),
+        broadcast_metrics: bool = False,
+        broadcast_metrics_interval: float = 5.0,
         clock: Clock | None = None,
+        **foreign: Unpack[ForeignArguments],
     ) -> None:
+        check_foreign(foreign)
         if turn_detection is None and isinstance(stt, STT):
             turn_detection = SilenceTurnDetection()
-        self._parts = Components(edge, llm, stt, tts, vad, turn_detection, tuple(processors))
+        self._parts = Components(edge, llm, stt, tts, vad, turn_detection, tuple(processors or ()))
         self._parts.check()
         self._collector = MetricsCollector()
         self._parts.report_to(self._collector)
@@ -82,6 +90,9 @@ class Agent:
         self._attendance = Attendance(
             self._parts, self.conversation, self._collector, self._events, self._clock, self._answered
         )
+        self._broadcast: Broadcast | None = None
+        if broadcast_metrics:
+            self._broadcast = Broadcast(self.send_metrics_event, broadcast_metrics_interval, self._clock)
         self._authenticated = False
         self._entered = False
         self._entering: asyncio.Task[None] | None = None
@@ -247,6 +258,19 @@ class Agent:
         """Say exactly `text`. Returns as :meth:`simple_response` does."""
         await self._take(Turn(text, verbatim=True), interrupt)
 
+    async def send_custom_event(self, data: dict[str, Any]) -> None:
+        """Send `data`, at most 5 KB as JSON, to the programs of those in the call.
+
+        ValueError for other data, RuntimeError outside the call, NotImplementedError where the edge has no way for it.
+        """
+        if self.closed:
+            raise RuntimeError(f"agent {self._id} was closed: an agent can send events only within `agent.join(call)`")
+        await self._attendance.send_custom_event(data)
+
+    async def send_metrics_event(self, event_type: str = METRICS_EVENT, fields: Sequence[str] | None = None) -> None:
+        """Send the agent's figures, or those in `fields`, as the custom event `{"type": …, "metrics": {…}}`."""
+        await self.send_custom_event({"type": event_type, "metrics": self.metrics.to_dict(fields or ())})
+
     async def close(self) -> None:
         """Leave the call and give everything back. Any number of callers; each returns when all is done.
 
@@ -283,6 +307,8 @@ class Agent:
         await self._authenticate()
         await self._attendance.enter(self._id, call, self.agent_user, self.instructions, group)
         await self._attendance.await_somebody(patience_seconds)
+        if self._broadcast is not None:
+            self._attendance.spawn(group, self._broadcast.run(), "broadcast")
         self._attendance.presence.agent_joined(self._clock.boot())
         self._join_settled.set()
 

@@ -11,6 +11,7 @@ import logging
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
+from greenroom.agent.broadcasting import check_event
 from greenroom.agent.calls import MAX_ANSWER_CHARACTERS
 from greenroom.agent.dialogue import Dialogue
 from greenroom.agent.events import (
@@ -18,6 +19,8 @@ from greenroom.agent.events import (
     AgentJoinedCallEvent,
     AgentLeftCallEvent,
     CallEndedEvent,
+    ConnectionLostEvent,
+    ConnectionRestoredEvent,
     ParticipantJoinedEvent,
     ParticipantLeftEvent,
 )
@@ -36,7 +39,7 @@ from greenroom.agent.turn_taking import TurnTakingSTT
 from greenroom.agent.voice import Voice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from greenroom.agent.calls import Call, Connection
     from greenroom.agent.components import Components
@@ -108,11 +111,11 @@ class Attendance:
             await self._parts.llm.prepare(self._opening)
         self._connection = await self._parts.edge.join(call, user, name, self)
         self._tell(AgentJoinedCallEvent(call.type, call.id))
-        self._spawn(group, self._events.run(), "events")
+        self.spawn(group, self._events.run(), "events")
         self._begin_to_talk(self._connection, group)
         for work in self._processing.works(self._sight):
-            self._spawn(group, work, "processor")
-        self._spawn(group, self._carry(self._connection), "connection")
+            self.spawn(group, work, "processor")
+        self.spawn(group, self._carry(self._connection), "connection")
 
     async def await_somebody(self, patience_seconds: float | None) -> None:
         """Somebody is there, or `patience_seconds` have passed (None: never, 0: at once)."""
@@ -138,6 +141,13 @@ class Attendance:
             await asyncio.wait((turn.over, over), return_when=asyncio.FIRST_COMPLETED)
         finally:
             over.cancel()
+
+    async def send_custom_event(self, data: Mapping[str, Any]) -> None:
+        """Send `data` to those in the call, as :meth:`greenroom.agent.Agent.send_custom_event` says."""
+        check_event(data)
+        if self._connection is None:
+            raise RuntimeError("an agent can send events only within `async with agent.join(call)`")
+        await self._connection.send_custom_event(data)
 
     # --- the steps of leaving, in this order ---
 
@@ -179,6 +189,12 @@ class Attendance:
         alone = self.presence.voices < 2
         if heard := self._floor.heard(participant, pcm, self._clock.boot(), alone=alone):
             self._intake.push(heard)
+
+    def connection_lost(self) -> None:
+        self._tell(ConnectionLostEvent())
+
+    def connection_restored(self) -> None:
+        self._tell(ConnectionRestoredEvent())
 
     def call_ended(self) -> None:
         if self.over.is_set():
@@ -223,14 +239,14 @@ class Attendance:
 
     def _begin_to_talk(self, connection: Connection, group: asyncio.TaskGroup) -> None:
         playout = Playout(self._clock, connection.send_audio, connection.clear_audio)
-        self._spawn(group, playout.run(), "playout")
+        self.spawn(group, playout.run(), "playout")
         llm = self._parts.llm
         if isinstance(llm, Realtime):
             self._voice = self._dialogue(llm, playout)
         else:
             self._voice = voice = self._spoken(llm, playout)
             self._begin_to_listen(voice, group)
-        self._spawn(group, self._voice.run(), "voice")
+        self.spawn(group, self._voice.run(), "voice")
 
     def _opening(self) -> Opening:
         return Opening(self._instructions, self._conversation.messages, self._parts.llm.toolbox.tools)
@@ -251,7 +267,7 @@ class Attendance:
         )
 
     def _spoken(self, llm: LLM, playout: Playout) -> Voice:
-        thinking = Thinking(llm, self._instructions, self._conversation, self._clock, self._events.emit, self._pictures)
+        thinking = Thinking(llm, self._instructions, self._conversation, self._clock, self._tell, self._pictures)
         return Voice(
             name=self._name,
             thinking=thinking,
@@ -269,16 +285,16 @@ class Attendance:
         if isinstance(stt, TurnTakingSTT):
             self._intake = Intake(stt.chunk_bytes, self._clock)
             following = Following(self._intake, stt, voice, self._clock)
-            self._spawn(group, following.listen(), "listen")
+            self.spawn(group, following.listen(), "listen")
             return
         if vad is None or not isinstance(stt, STT) or turns is None:
             return
         self._intake = Intake(vad.chunk_bytes, self._clock)
         hearing = Hearing(self._intake, vad, turns, stt, voice, self._clock)
-        self._spawn(group, hearing.listen(), "listen")
-        self._spawn(group, hearing.transcribe(), "transcribe")
+        self.spawn(group, hearing.listen(), "listen")
+        self.spawn(group, hearing.transcribe(), "transcribe")
 
-    def _spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], part: str) -> None:
+    def spawn(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], part: str) -> None:
         context = copy_context()
         context.run(_within.set, self)
         self._tasks.append(group.create_task(work, name=f"{self._name}-{part}", context=context))

@@ -52,6 +52,18 @@ class ParticipantLeftEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLostEvent(Event):
+    """The network is away; the edge tries to get back, and the session fails if it cannot."""
+
+    type: ClassVar[str] = "call.connection_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRestoredEvent(Event):
+    type: ClassVar[str] = "call.connection_restored"
+
+
+@dataclass(frozen=True, slots=True)
 class CallEndedEvent(Event):
     type: ClassVar[str] = "call.ended"
 

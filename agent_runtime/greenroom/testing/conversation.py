@@ -109,6 +109,11 @@ class Conversation:
         """What the agent sent into the call: 16 kHz, 16-bit, mono, without the pauses between answers."""
         return bytes(self._edge.sound)
 
+    @property
+    def custom_events(self) -> tuple[dict[str, Any], ...]:
+        """What the agent sent with `send_custom_event` and `send_metrics_event`."""
+        return tuple(self._edge.custom_events)
+
     # --- the block ---
 
     async def __aenter__(self) -> Self:

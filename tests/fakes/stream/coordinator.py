@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.fakes.stream.tokens import Credentials
 
 
+MAX_EVENT_BYTES = 5 * 1024
 _MOMENT = "2026-01-01T00:00:00Z"
 
 
@@ -36,6 +37,8 @@ class Coordinator:
         self.users: dict[str, dict[str, Any]] = {}
         self.creators: dict[str, str | None] = {}
         """Who made each call, by cid."""
+        self.events: list[tuple[str, str, dict[str, Any]]] = []
+        """Events that users sent to calls: cid, user, data."""
         self.requests: list[str] = []
         """Every request over HTTP: `POST /api/v2/users`."""
 
@@ -46,6 +49,7 @@ class Coordinator:
             web.post("/api/v2/users", self._guarded(self._update_users)),
             web.post(call, self._guarded(self._get_or_create)),
             web.post(f"{call}/join", self._guarded(self._join)),
+            web.post(f"{call}/event", self._guarded(self._event)),
             web.post("/api/v2/chat/channels/{type}/{id}/query", self._guarded(self._channel)),
         ]
 
@@ -94,6 +98,18 @@ class Coordinator:
         return web.json_response(
             neutral(models.GetOrCreateCallResponse, call=call, created=created, duration="1ms"), status=201
         )
+
+    async def _event(self, request: web.Request) -> web.Response:
+        cid = f"{request.match_info['type']}:{request.match_info['id']}"
+        body = await request.json()
+        if cid not in self.creators:
+            return refusal(404, 16, "SendCallEvent failed with error: call does not exist")
+        if body.get("user_id") not in self.users:
+            return refusal(400, 4, "SendCallEvent failed with error: user_id is required and must exist")
+        if len(json.dumps(body["custom"])) > MAX_EVENT_BYTES:
+            return refusal(400, 4, "SendCallEvent failed with error: custom data is too large")
+        self.events.append((cid, body["user_id"], body["custom"]))
+        return web.json_response(neutral(models.SendCallEventResponse, duration="1ms"), status=201)
 
     async def _channel(self, request: web.Request) -> web.Response:
         return web.json_response(neutral(models.ChannelStateResponse, duration="1ms"), status=201)

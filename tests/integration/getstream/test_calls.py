@@ -12,7 +12,15 @@ import pytest
 from tests.fakes.stream.scene import Scene, tone
 
 from greenroom.agent.audio import seconds_of
-from greenroom.agent.events import CallEndedEvent, ParticipantJoinedEvent, ParticipantLeftEvent, UserTranscriptEvent
+from greenroom.agent.events import (
+    CallEndedEvent,
+    ConnectionLostEvent,
+    ConnectionRestoredEvent,
+    ParticipantJoinedEvent,
+    ParticipantLeftEvent,
+    UserTranscriptEvent,
+)
+from greenroom.plugins import getstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +161,32 @@ async def test_a_line_that_falls_is_taken_up_again(
         await second.ear.until(lambda ear: ear.sound_seconds >= 0.3)
         assert scene.seen(ParticipantLeftEvent) == []
         assert scene.agent.idle_for() == 0.0
+    assert len(scene.seen(ConnectionLostEvent)) == len(scene.seen(ConnectionRestoredEvent)) == 1
+
+
+async def test_custom_events_and_figures_reach_the_call_through_stream(stream: FakeStream, room: Room) -> None:
+    scene = Scene(stream, says=["Hello."])
+    await room.enter("alice")
+    async with asyncio.timeout(LIMIT_SECONDS), scene.agent.join(await scene.agent.create_call("default", "demo")):
+        await scene.agent.send_custom_event({"type": "status", "progress": 0.5})
+        await scene.agent.simple_response("Greet the user.")
+        stream.faults.refuse_requests = 1
+        await scene.agent.send_metrics_event(fields=["tts_characters__total"])
+    figures = {"type": "agent_metrics", "metrics": {"tts_characters__total": 6}}
+    assert stream.coordinator.events == [
+        ("default:demo", "agent", {"type": "status", "progress": 0.5}),
+        ("default:demo", "agent", figures),
+    ]
+
+
+async def test_an_event_that_stream_refuses_is_the_callers_error(stream: FakeStream, room: Room) -> None:
+    scene = Scene(stream)
+    await room.enter("alice")
+    async with asyncio.timeout(LIMIT_SECONDS), scene.agent.join(await scene.agent.create_call("default", "demo")):
+        stream.faults.refuse_requests, stream.faults.refuse_status = 1, 403
+        with pytest.raises(getstream.StreamError, match="did not send an event to call default:demo: not now"):
+            await scene.agent.send_custom_event({"type": "status"})
+    assert stream.coordinator.events == []
 
 
 async def test_two_agents_of_one_process_in_two_calls_do_not_mix(stream: FakeStream) -> None:

@@ -15,7 +15,7 @@ from greenroom.plugins.getstream.pictures import watch
 from greenroom.plugins.getstream.sound import listen
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from greenroom.agent.calls import CallSink
     from greenroom.agent.video import VideoFrame
@@ -39,7 +39,9 @@ class Connection(calls.Connection):
         sink: CallSink,
         clock: Clock,
         reconnect_timeout_seconds: float,
+        send_event: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
+        self._send_event = send_event
         self._place: Place | None = place
         self._roster = roster
         self._session_id = session_id
@@ -70,6 +72,10 @@ class Connection(calls.Connection):
     def clear_audio(self) -> None:
         if self._place is not None:
             self._place.speech.clear()
+
+    async def send_custom_event(self, data: Mapping[str, Any]) -> None:
+        """Through Stream's API; the call's clients get it as the event `custom`. Raises :class:`StreamError`."""
+        await self._send_event(dict(data))
 
     async def leave(self) -> None:
         place, self._place = self._place, None
@@ -112,9 +118,11 @@ class Connection(calls.Connection):
             if state in _AWAY and away_since is None:
                 away_since = self._clock.boot()
                 logger.warning("[%s] the connection to Stream is away, reconnecting", self._session_id)
+                self._sink.connection_lost()
             elif state == getstream_rtc.CallingState.JOINED and away_since is not None:
                 away_since = None
                 logger.info("[%s] the connection to Stream is back", self._session_id)
+                self._sink.connection_restored()
                 self._compare()
 
     def _patience(self, away_since: float | None) -> float | None:

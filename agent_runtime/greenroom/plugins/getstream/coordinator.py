@@ -54,6 +54,13 @@ class Coordinator:
             lambda client: client.chat.channel("messaging", channel_id).get_or_create(data=data),
         )
 
+    async def send_event(self, call_type: str, call_id: str, user_id: str, custom: dict[str, Any]) -> None:
+        """To all clients in the call, from `user_id`: Stream takes at most 5 KB."""
+        await self._ask(
+            f"send an event to call {call_type}:{call_id}",
+            lambda client: client.video.call(call_type, call_id).send_call_event(user_id=user_id, custom=custom),
+        )
+
     async def user_token(self, user_id: str, valid_seconds: int) -> str:
         """What a browser may act as `user_id` with."""
         client = await self._client()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import webbrowser
+from functools import partial
 from typing import TYPE_CHECKING
 
 from greenroom.agent import calls
@@ -67,7 +68,10 @@ class Edge(calls.Edge):
     async def join(self, call: Call, user: User, session_id: str, sink: CallSink) -> Connection:
         video_size = self._video_size if sink.wants_video else None
         place = await enter(self._keys, call, user.id, self._clock, self._join_timeout_seconds, video_size)
-        return Connection(place, Roster(user.id), session_id, sink, self._clock, self._reconnect_timeout_seconds)
+        send_event = partial(self._coordinator.send_event, call.type, call.id, user.id)
+        return Connection(
+            place, Roster(user.id), session_id, sink, self._clock, self._reconnect_timeout_seconds, send_event
+        )
 
     async def close(self) -> None:
         await self._coordinator.close()

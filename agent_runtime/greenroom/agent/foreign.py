@@ -1,0 +1,37 @@
+"""Arguments that agents of Vision Agents are built with and ours are not: taken where they change nothing, refused with
+the way out where they would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ForeignArguments(TypedDict, total=False):
+    """None is as good as absent."""
+
+    avatar: Any
+    mcp_servers: Any
+    options: Any
+    tracer: Any
+    profiler: Any
+    multi_speaker_filter: Any
+
+
+_WITHOUT_EFFECT = frozenset(("options", "tracer", "profiler", "multi_speaker_filter"))
+_WAYS_OUT = {
+    "avatar": "there are no avatars here: leave it out, and the agent speaks without a picture",
+    "mcp_servers": "there is no MCP here: register functions that ask the server, with agent.llm.register_function",
+}
+
+
+def check_foreign(given: Mapping[str, Any]) -> None:
+    """Raises :class:`ValueError` for an argument that would be missed, TypeError for one that nobody knows."""
+    for name, value in given.items():
+        if name in _WAYS_OUT:
+            if value:
+                raise ValueError(f"Agent({name}=…): {_WAYS_OUT[name]}")
+        elif name not in _WITHOUT_EFFECT:
+            raise TypeError(f"Agent() got an unexpected keyword argument {name!r}")
