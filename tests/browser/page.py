@@ -60,7 +60,8 @@ class Page:
 
     async def text(self, selector: str) -> str:
         """As a reader sees it: empty where it is hidden."""
-        return str(await self.evaluate(f"document.querySelector({selector!r}).innerText"))
+        look = f"(found => found.checkVisibility() ? found.innerText : '')(document.querySelector({selector!r}))"
+        return str(await self.evaluate(look)).strip()
 
     async def click(self, selector: str) -> None:
         await self.evaluate(f"document.querySelector({selector!r}).click()")

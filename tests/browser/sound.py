@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import wave
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,39 +13,13 @@ from greenroom.agent.audio import SAMPLE_RATE, silence
 from greenroom.plugins import local
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.browser.page import Page
 
 _MICROPHONE_RATE = 48_000
+_PAUSE_SECONDS = 1.0
 
-EAR = (
-    """
-window.heard = [];
-window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...given) {
-    super(...given);
-    this.addEventListener("track", ({ streams }) => {
-      const context = new AudioContext({ sampleRate: %d });
-      const tap = context.createScriptProcessor(4096, 1, 1);
-      tap.onaudioprocess = ({ inputBuffer }) => window.heard.push(inputBuffer.getChannelData(0).slice());
-      context.createMediaStreamSource(streams[0]).connect(tap);
-      tap.connect(context.destination);
-      window.tap = tap; // or it is collected, and deaf
-    });
-  }
-};
-window.takeHeard = () => {
-  const samples = window.heard.splice(0).flatMap((block) => Array.from(block));
-  const bytes = new Uint8Array(Int16Array.from(samples, (sample) => sample * 32767).buffer);
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
-  return btoa(text);
-};
-"""
-    % SAMPLE_RATE
-)
-"""Runs before the page: it hears every call of the page as well."""
+EAR = Path(__file__).with_name("ear.js").read_text()
+"""Runs before the page: it hears what its calls play."""
 
 
 async def record(path: Path, question: str, *, before_seconds: float, after_seconds: float) -> None:
@@ -60,7 +35,8 @@ async def record(path: Path, question: str, *, before_seconds: float, after_seco
 
 
 async def taken(page: Page) -> bytes:
-    """What the page heard since this was last asked: 16 kHz, 16-bit, mono."""
+    """What the page heard since this was last asked, up to the next pause: 16 kHz, 16-bit, mono."""
+    await page.until(f"quietSince !== null && performance.now() - quietSince > {_PAUSE_SECONDS * 1000}")
     return base64.b64decode(await page.evaluate("takeHeard()"))
 
 

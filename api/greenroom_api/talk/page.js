@@ -95,7 +95,7 @@ export function figure(row, last, average) {
 }
 
 export function seconds(value) {
-  return value === null ? "–" : `${value.toFixed(2)} s`;
+  return value === null ? "–" : `${value.toFixed(2)}\u00a0s`;
 }
 
 function element(name, className, text) {

@@ -1,0 +1,82 @@
+"""A spoken conversation through the page, with an agent file that `serve` runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from tests.browser.story import assert_in_order, state, talk
+from tests.examples.test_examples import served
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+
+async def test_a_question_is_asked_and_answered_aloud(visit: Visit) -> None:
+    async with served("talk_agent.py") as http:
+        url = f"{http.base_url}/talk"
+        async with visit(url) as page:
+            told = await talk(page)
+            session = f"/calls/{told.call_id}/sessions/{told.session_id}"
+            assert (await http.get(session)).status_code == 200
+            metrics = (await http.get(f"{session}/metrics")).json()["metrics"]
+            assert metrics["llm_tool_calls__total"] >= 1
+            await page.click("#hang-up")
+            await state(page, "ended")
+            assert await page.text("#problem") == ""
+            assert_in_order(page, url)
+            assert await ended(http, told.call_id) == "Closed"
+
+
+async def test_the_microphone_can_be_muted_and_the_call_held_by_keyboard_alone(visit: Visit) -> None:
+    async with served("talk_agent.py") as http, visit(f"{http.base_url}/talk") as page:
+        await page.press("Tab", 9)
+        assert await page.evaluate("document.activeElement.id") == "talk"
+        await page.press("Enter", 13)
+        await state(page, "talking")
+        assert await page.evaluate("document.activeElement.id") == "hang-up", "where the focus goes"
+        await page.evaluate("document.querySelector('#mute').focus()")
+        await page.press("Enter", 13)
+        assert await page.text("#mute") == "Muted"
+        assert await page.evaluate("document.querySelector('#mute').getAttribute('aria-pressed')") == "true"
+        call_id = await page.text("#call-id")
+        await page.evaluate("document.querySelector('#hang-up').focus()")
+        await page.press("Enter", 13)
+        await state(page, "ended")
+        assert await page.evaluate("document.activeElement.id") == "talk"
+        assert await ended(http, call_id) == "Closed"
+
+
+async def test_a_page_that_is_left_hangs_up(visit: Visit) -> None:
+    async with served("talk_agent.py") as http, visit(f"{http.base_url}/talk") as page:
+        await page.click("#talk")
+        await state(page, "talking")
+        call_id = await page.text("#call-id")
+        await page.call("Page.navigate", url="about:blank")
+        assert await ended(http, call_id) == "Closed"
+
+
+async def test_a_session_that_somebody_else_closes_is_told(visit: Visit) -> None:
+    async with served("talk_agent.py") as http, visit(f"{http.base_url}/talk") as page:
+        await page.click("#talk")
+        await state(page, "talking")
+        call_id, session_id = await page.text("#call-id"), await page.text("#session-id")
+        assert (await http.delete(f"/calls/{call_id}/sessions/{session_id}")).status_code == 202
+        await state(page, "ended")
+        assert "The agent has left the call." in await page.text("#problem")
+        await page.until("document.querySelector('#problem').innerText.includes('Closed')")
+        assert await ended(http, call_id) == "Closed"
+
+
+async def ended(http: httpx.AsyncClient, call_id: str) -> str:
+    """The phase in which the call's one session has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            [session] = (await http.get(f"/calls/{call_id}/sessions")).json()["sessions"]
+            if session["ended_at"] is not None:
+                return str(session["phase"])
+            await asyncio.sleep(0.05)
