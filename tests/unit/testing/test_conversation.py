@@ -356,3 +356,16 @@ async def test_outside_the_block_there_is_no_agent() -> None:
     with pytest.raises(RuntimeError, match="entered once"):
         async with talk:
             pass
+
+
+def test_what_the_agent_sends_to_the_participants_programs_can_be_looked_at() -> None:
+    async def scene() -> None:
+        clock = VirtualClock()
+        async with Conversation(lambda: build(clock=clock), clock=clock) as talk:
+            await talk.say("What is the weather in Boston?")
+            await talk.agent.send_custom_event({"type": "status"})
+            await talk.agent.send_metrics_event(fields=["llm_tool_calls__total"])
+        figures = {"type": "agent_metrics", "metrics": {"llm_tool_calls__total": 1}}
+        assert talk.custom_events == ({"type": "status"}, figures)
+
+    run_virtual(scene())
