@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 Message = dict[str, Any]
+MOST_KEYTERMS = 100
 
 
 @dataclass
@@ -35,6 +36,7 @@ class FakeDeepgram(VendorServer):
     recognise: Callable[[bytes], Awaitable[str]] | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
+    configured: list[Message] = field(default_factory=list)
     sound_seconds: float = 0.0
 
     def routes(self) -> list[web.RouteDef]:
@@ -93,7 +95,7 @@ class _Speaker:
             if message.type is WSMsgType.BINARY:
                 self.server.sound_seconds += seconds_of(message.data)
                 await self._take(self.ears.hear(message.data))
-            elif message.type is WSMsgType.TEXT and await self._control(json.loads(message.data)["type"]):
+            elif message.type is WSMsgType.TEXT and await self._control(json.loads(message.data)):
                 break
 
     async def send(self, message: Message) -> None:
@@ -119,10 +121,16 @@ class _Speaker:
                 self.text = await self.server.recognise(self.ears.speech)
             await self.tell(signal)
 
-    async def _control(self, kind: str) -> bool:
+    async def configure(self, message: Message) -> None:
+        raise NotImplementedError
+
+    async def _control(self, message: Message) -> bool:
         """Whether that was a goodbye that is heeded."""
+        kind = message["type"]
         self.server.received.append(kind)
-        if kind in ("Finalize", "ForceEndTurn"):
+        if kind == "Configure":
+            await self.configure(message)
+        elif kind in ("Finalize", "ForceEndTurn"):
             await self._take(self.ears.end())
         return kind == "CloseStream" and not self.fault.stall
 
@@ -161,6 +169,15 @@ class _Flux(_Speaker):
 
     async def greet(self) -> None:
         await self._send({"type": "Connected"})
+
+    async def configure(self, message: Message) -> None:
+        self.server.configured.append(message)
+        if len(message.get("keyterms") or ()) > MOST_KEYTERMS:
+            await self._send({"type": "ConfigureFailure", "code": "KEYTERMS", "description": "too many keyterms"})
+            return
+        self.ears.eager = "eager_eot_threshold" in message["thresholds"]
+        active = {"thresholds": message["thresholds"], "keyterms": message.get("keyterms") or []}
+        await self._send({"type": "ConfigureSuccess", **active})
 
     async def tell(self, signal: Signal) -> None:
         text = self.text if signal in (Signal.EAGER_END, Signal.END) else self.so_far()

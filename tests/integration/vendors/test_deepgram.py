@@ -82,7 +82,7 @@ class Caller:
 
 
 def stt(server: FakeDeepgram, model: str = "flux-general-en", **more: Any) -> plugin.STT:
-    return plugin.STT(model, **{"api_key": KEY, "base_url": server.url, "backoff": QUICK} | more)
+    return plugin.STT(model=model, **{"api_key": KEY, "base_url": server.url, "backoff": QUICK} | more)
 
 
 @asynccontextmanager
@@ -311,3 +311,50 @@ async def test_nova_is_asked_for_what_was_set(deepgram: FakeDeepgram) -> None:
     assert deepgram.asked[0]["language"] == "en-US"
     assert deepgram.asked[0]["endpointing"] == "200"
     assert deepgram.asked[0]["interim_results"] == "true"
+
+
+# --- changes within a call ---
+
+
+async def test_what_it_listens_for_changes_within_the_call_and_stays_changed(deepgram: FakeDeepgram) -> None:
+    deepgram.texts = deque([QUESTION, "Four seven two nine."])
+    ears = stt(deepgram, keyterms=["Greenroom"])
+    async with listening(ears) as caller:
+        await caller.say(spoken())
+        await caller.until(SpeechOver)
+        assert not caller.all(SpeechProbablyOver)
+        await ears.configure(eager_eot_threshold=0.4, eot_timeout_ms=9000, keyterms=["order number"])
+        await caller.say(spoken())
+        await caller.until(SpeechProbablyOver)
+        await caller.until(SpeechOver, 2)
+        assert not caller.all(HearingTrouble)
+        deepgram.faults.append(None)
+        await ears._line.close()  # type: ignore[union-attr] # as a broken connection does
+        await caller.until(HearingTrouble)
+        await caller.say(spoken())
+        await caller.until(SpeechOver, 3)
+    (told,) = deepgram.configured
+    assert told["thresholds"] == {"eager_eot_threshold": 0.4, "eot_timeout_ms": 9000}
+    assert told["keyterms"] == ["order number"]
+    again = deepgram.asked[-1]
+    assert (again["keyterm"], again["eot_timeout_ms"]) == ("order number", "9000"), "the next connection knows it"
+
+
+async def test_a_refused_change_is_reported_and_the_call_goes_on(deepgram: FakeDeepgram) -> None:
+    deepgram.texts = deque([QUESTION])
+    ears = stt(deepgram)
+    async with listening(ears) as caller:
+        with pytest.raises(ValueError, match=r"eot_threshold=0\.1"):
+            await ears.configure(eot_threshold=0.1)
+        await ears.configure(keyterms=[f"word{number}" for number in range(200)])
+        (trouble,) = await caller.until(HearingTrouble)
+        assert "refused the configuration: too many keyterms" in str(trouble.error)
+        await caller.say(spoken())
+        (over,) = await caller.until(SpeechOver)
+    assert over.text == QUESTION
+    assert len(deepgram.asked) == 1, "no other connection was needed"
+
+
+async def test_other_models_are_configured_once(deepgram: FakeDeepgram) -> None:
+    with pytest.raises(ValueError, match="only Flux models are configured within a call"):
+        await stt(deepgram, "nova-3").configure(keyterms=["Greenroom"])

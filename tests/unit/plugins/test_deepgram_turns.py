@@ -18,7 +18,7 @@ from greenroom.agent.turn_taking import (
 from greenroom.plugins import deepgram
 from greenroom.plugins.deepgram.classic import ClassicTurns
 from greenroom.plugins.deepgram.flux import FluxTurns
-from greenroom.plugins.deepgram.options import addresses
+from greenroom.plugins.deepgram.options import Options, addresses
 from greenroom.plugins.deepgram.words import SentSound
 from greenroom.plugins.vendor import VendorError
 
@@ -170,9 +170,15 @@ def test_classic_silence_is_no_turn() -> None:
     ("settings", "message"),
     [
         ({"model": "nova-3", "eager_turn_detection": True}, "eager_turn_detection needs a Flux model"),
-        ({"eot_threshold": 0.2}, r"eot_threshold=0\.2: Deepgram takes 0\.5 to 0\.9"),
+        ({"eot_threshold": 0.2}, r"eot_threshold=0\.2: Deepgram takes 0\.5 to 1\.0"),
         ({"eager_eot_threshold": 0.1}, r"eager_eot_threshold=0\.1: Deepgram takes 0\.3 to 0\.9"),
         ({"eager_eot_threshold": 0.8}, "may not be over eot_threshold"),
+        ({"eot_timeout_ms": 100}, "eot_timeout_ms=100: Deepgram takes 500 to 60000"),
+        ({"language": "de"}, "others than English need 'flux-general-multi'"),
+        ({"endpointing_ms": 200}, "endpointing_ms is for other models"),
+        ({"model": "nova-3", "eot_timeout_ms": 600}, "eot_timeout_ms is for Flux models"),
+        ({"model": "nova-3", "language": ["en", "de"]}, "it takes one, or 'multi'"),
+        ({"model": "nova-2", "keyterms": ["Greenroom"]}, "keyterms need a Flux model or Nova-3"),
         ({"base_url": "api.deepgram.com"}, "base_url='api.deepgram.com': it takes an address"),
     ],
 )
@@ -185,6 +191,26 @@ def test_an_eager_threshold_is_never_over_the_real_one() -> None:
     assert deepgram.STT(api_key="k", eager_turn_detection=True)._options.parameters()["eager_eot_threshold"] == "0.5"
     both = deepgram.STT(api_key="k", eager_turn_detection=True, eot_threshold=0.5)._options.parameters()
     assert (both["eager_eot_threshold"], both["eot_threshold"]) == ("0.5", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ({"language": "en"}, {}),
+        ({"model": "flux-general-multi", "language": "de"}, {"language_hint": ["de"]}),
+        ({"model": "flux-general-multi", "language": ("de", "en")}, {"language_hint": ["de", "en"]}),
+        ({"keyterms": ["Greenroom", "slot"]}, {"keyterm": ["Greenroom", "slot"]}),
+    ],
+)
+def test_languages_and_words_to_listen_for(settings: dict[str, Any], asked: dict[str, Any]) -> None:
+    parameters = deepgram.STT(api_key="k", **settings)._options.parameters()
+    assert {name: parameters.get(name) for name in ("language_hint", "keyterm") if name in parameters} == asked
+
+
+def test_its_arguments_stand_in_the_order_that_agent_files_know() -> None:
+    ears = deepgram.STT("k", "flux-general-multi", "de", True, 0.8, 0.6)
+    assert ears._options == Options("flux-general-multi", ("de",), True, 0.8, 0.6)
+    assert "k" not in repr(ears)
 
 
 @pytest.mark.parametrize("given", ["http://h:1/x/", "ws://h:1/x"])

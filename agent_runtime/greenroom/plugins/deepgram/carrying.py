@@ -5,6 +5,7 @@ Decides when it is of no more use, and leaves it to others to make another.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.turn_taking import HearingTrouble
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from greenroom.plugins.deepgram.line import Line
     from greenroom.plugins.vendor import Key
     from greenroom_core.clock import Clock
+
+logger = logging.getLogger("greenroom.plugins.deepgram")
 
 KEEPALIVE_SECONDS = 4.0  # Deepgram hangs up after ten
 STALLED_SECONDS = 10.0  # of sound within a turn without a word back
@@ -56,6 +59,8 @@ class Carried:
                 self._heard(said)
 
     def _read(self, message: Any) -> list[Heard]:
+        if getattr(message, "type", None) == "Warning":
+            logger.warning("%s warns: %s", VENDOR, getattr(message, "description", ""))
         try:
             return self._turns.read(message, self._line.sent, self._clock.boot())
         except (AttributeError, TypeError, ValueError) as error:  # the SDK takes messages of any shape

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from greenroom.agent.turn_taking import SpeechBegan, SpeechOver, SpeechProbablyOver, SpeechSoFar, SpeechWentOn
+from greenroom.agent.turn_taking import (
+    HearingTrouble,
+    SpeechBegan,
+    SpeechOver,
+    SpeechProbablyOver,
+    SpeechSoFar,
+    SpeechWentOn,
+)
 from greenroom.plugins.deepgram.words import over
 from greenroom.plugins.vendor import VendorError
 
@@ -38,6 +45,9 @@ class FluxTurns:
         if kind == "Error":
             code, text = getattr(message, "code", ""), getattr(message, "description", "")
             raise VendorError(f"Deepgram gave up: {code}: {text}", retryable=True)
+        if kind == "ConfigureFailure":
+            text = getattr(message, "description", None) or getattr(message, "code", None) or ""
+            return [HearingTrouble(VendorError(f"Deepgram goes on as before, it refused the configuration: {text}"))]
         if kind != "TurnInfo":
             return []
         index, text = getattr(message, "turn_index", None), getattr(message, "transcript", None)

@@ -70,6 +70,12 @@ class Line:
         else:
             await self._socket.send_keep_alive()
 
+    async def configure(self, message: dict[str, Any]) -> None:
+        """Tell v2 to listen otherwise. A connection that breaks meanwhile is found by those who use it."""
+        with suppress(Exception):
+            async with self._clock.timeout(SEND_SECONDS):
+                await self._socket.send_configure(message)
+
     def messages(self) -> AsyncIterator[Any]:
         """What comes, until the other side closes; the SDK skips what is no JSON."""
         messages: AsyncIterator[Any] = self._socket.__aiter__()

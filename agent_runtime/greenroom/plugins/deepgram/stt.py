@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -56,22 +57,22 @@ class STT(TurnTakingSTT, Warmable[None]):
 
     A `flux-…` model finds the end of a turn by what is said (v2); any other by `endpointing_ms` of silence (v1).
     `eager_turn_detection` has Flux say when a turn is probably over, so that an answer is ready when it is. The
-    thresholds, time-outs, `language` and `keyterms` are Deepgram's own. Raises :class:`ValueError` without a key or
-    for settings that Deepgram would refuse.
+    thresholds, time-outs, `language` (for `flux-general-multi` one or several) and `keyterms` are Deepgram's own.
+    Raises :class:`ValueError` without a key or for settings that Deepgram would refuse.
     """
 
     def __init__(
         self,
+        api_key: str | None = None,
         model: str = DEFAULT_MODEL,
-        *,
+        language: str | Sequence[str] | None = None,
         eager_turn_detection: bool = False,
         eot_threshold: float | None = None,
         eager_eot_threshold: float | None = None,
+        *,
         eot_timeout_ms: int | None = None,
-        endpointing_ms: int = 300,
-        language: str | None = None,
+        endpointing_ms: int | None = None,
         keyterms: Sequence[str] = (),
-        api_key: str | None = None,
         base_url: str | None = None,
         backoff: Backoff | None = None,
         clock: Clock | None = None,
@@ -81,13 +82,13 @@ class STT(TurnTakingSTT, Warmable[None]):
         addresses(self._account[1])
         self._options = Options(
             model,
+            _several(language),
             eager_turn_detection,
             eot_threshold,
             eager_eot_threshold,
             eot_timeout_ms,
             endpointing_ms,
-            language,
-            tuple(keyterms),
+            _several(keyterms),
         )
         self._options.check()
         self._backoff = backoff or Backoff(attempts=START_ATTEMPTS, longest_seconds=5.0)
@@ -120,6 +121,35 @@ class STT(TurnTakingSTT, Warmable[None]):
         sdk, self._sdk = self._sdk, None
         if sdk is not None:
             await CLIENTS.give_back(self._account)
+
+    async def configure(
+        self,
+        *,
+        language: str | Sequence[str] | None = None,
+        eot_threshold: float | None = None,
+        eager_eot_threshold: float | None = None,
+        eot_timeout_ms: int | None = None,
+        keyterms: Sequence[str] | None = None,
+    ) -> None:
+        """Listen otherwise from now on, in this call; what is not given stays. Flux only.
+
+        Raises :class:`ValueError`, and changes nothing, for what Deepgram would refuse. What it refuses nevertheless
+        is reported as an error of the ears.
+        """
+        if not self._options.flux:
+            raise ValueError(f"model={self._options.model!r}: only Flux models are configured within a call")
+        changes: dict[str, Any] = {
+            "languages": None if language is None else _several(language),
+            "eot_threshold": eot_threshold,
+            "eager_eot_threshold": eager_eot_threshold,
+            "eot_timeout_ms": eot_timeout_ms,
+            "keyterms": None if keyterms is None else _several(keyterms),
+        }
+        options = replace(self._options, **{name: value for name, value in changes.items() if value is not None})
+        options.check()
+        self._options = options
+        if self._line is not None:
+            await self._line.configure(options.configuration())
 
     async def hear(self, sound: Sound, heard: Callable[[Heard], None]) -> None:
         """Listen until cancelled. Raises :class:`VendorError` if Deepgram refuses for good."""
@@ -166,6 +196,10 @@ class STT(TurnTakingSTT, Warmable[None]):
         if (over := turns.cut()) is not None:
             heard(over)
         raise failure
+
+
+def _several(texts: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(texts or ())
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
