@@ -19,6 +19,7 @@ from greenroom.agent.casting import left_out
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
 from greenroom.agent.events import AgentFinishEvent
+from greenroom.agent.film import Film
 from greenroom.agent.foreign import check_foreign
 from greenroom.agent.instructions import read_instructions
 from greenroom.agent.interfaces import STT
@@ -177,6 +178,14 @@ class Agent:
     def subscribe(self, handler: Handler) -> Handler:
         """Call `handler` with the events (`greenroom.agent.events`) that its argument is annotated with."""
         return self._events.subscribe(handler)
+
+    def set_video_track_override_path(self, path: str) -> None:
+        """Show the pictures of a video file, over and over, instead of the call's: to processors and to a model that
+        sees. ValueError if there is no such file, ModuleNotFoundError without PyAV, RuntimeError once it has begun to
+        join."""
+        if self._entered:
+            raise RuntimeError(f"agent {self._id} has begun to join a call: set the video file before")
+        self._attendance.watch(Film(path))
 
     # --- one call ---
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from greenroom.agent.components import Components
     from greenroom.agent.conversation import Conversation
     from greenroom.agent.events import Event
+    from greenroom.agent.film import Film
     from greenroom.agent.interfaces import LLM
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.sight import Seen
@@ -88,6 +89,7 @@ class Attendance:
         self._tasks: list[asyncio.Task[None]] = []
         self._somebody_came = asyncio.Event()
         self._sight = Sight(clock)
+        self._film: Film | None = None
         self._processing = Processing(parts.processors, self._processor_failed, clock)
         self._floor = Floor()
         self.presence = Presence()
@@ -102,6 +104,10 @@ class Attendance:
         """Take `parts` into the call instead, before it is entered."""
         self._parts = parts
 
+    def watch(self, film: Film) -> None:
+        """Show `film` instead of the call's video, from the join on."""
+        self._film = film
+
     async def enter(self, name: str, call: Call, user: User, instructions: str, group: asyncio.TaskGroup) -> None:
         """Be in the call, with every task in `group`."""
         self._name = name
@@ -115,6 +121,8 @@ class Attendance:
         self._begin_to_talk(self._connection, group)
         for work in self._processing.works(self._sight):
             self.spawn(group, work, "processor")
+        if self._film is not None:
+            self.spawn(group, self._play(self._film), "film")
         self.spawn(group, self._carry(self._connection), "connection")
 
     async def await_somebody(self, patience_seconds: float | None) -> None:
@@ -206,7 +214,7 @@ class Attendance:
 
     @property
     def wants_video(self) -> bool:
-        return self._parts.want_video
+        return self._parts.want_video and self._film is None
 
     def video_received(self, participant: Participant, frame: VideoFrame) -> None:
         if self.wants_video:
@@ -222,6 +230,16 @@ class Attendance:
     def _pictures(self) -> tuple[Seen, ...]:
         wish = self._parts.llm.picture_wish
         return () if wish is None else self._sight.pictures(wish)
+
+    async def _play(self, film: Film) -> None:
+        if not self._parts.want_video:
+            logger.warning("[%s] nobody looks at the video file: no processor, and no model that sees", self._name)
+            return
+        try:
+            await film.play(self._sight.show, self._clock)
+        except ValueError as error:
+            logger.warning("[%s] the video file is not shown, the call goes on: %s", self._name, error)
+            self._tell(AgentErrorEvent("video", error))
 
     def _processor_failed(self, processor: object, error: Exception) -> None:
         name, what = type(processor).__name__, type(error).__name__
