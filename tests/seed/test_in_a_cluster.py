@@ -136,6 +136,34 @@ def assert_measured(metrics: dict[str, Any]) -> None:
     assert metrics["turn_duration_ms__avg"] > 500
 
 
+async def test_a_vendor_that_fails_in_a_call_is_survived(stack: Stack, vendors: Vendors) -> None:
+    """The first question gets no answer, since the model's key is refused for a while; the second one does."""
+    room = vendors.stream.room("default:survived")
+    ann = await room.enter("ann")
+    question = await speech(QUESTION)
+    name = await start(stack, "survived", "rest")
+    key, refused = vendors.gemini.key, vendors.gemini.refused
+    async with asyncio.timeout(LIMIT_SECONDS):
+        seat = await room.agent()
+        await seat.negotiated()
+        await quiet(seat)
+        vendors.gemini.key = "another one"
+        await ann.speak(question)
+        said_at = time.monotonic()
+        await seat.ear.until(lambda ear: vendors.gemini.refused > refused and time.monotonic() > said_at + 2.5)
+        assert seat.ear.last_sound_at < said_at, "no answer"
+        vendors.gemini.key = key
+        before = len(seat.ear.pcm)
+        await ann.speak(question)
+        await seat.ear.until(lambda ear: ear.sounds_after(before))
+        await quiet(seat)
+        await room.end()
+        status = await stack.until_ended(name)
+    assert {"weather", "boston"} <= set((await understood(bytes(seat.ear.pcm[before:]))).split())
+    assert (status["phase"], status["reason"]) == ("Closed", "Finished")
+    assert status["metrics"]["llm_tool_calls__total"] == 1
+
+
 # --- and what cuts it short ---
 
 
