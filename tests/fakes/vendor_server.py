@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
 KEY = "fake-key-1234567890"
@@ -31,7 +32,7 @@ class Fault:
 
 @dataclass
 class VendorServer:
-    """Answers as the vendor does. `faults` are used up one a request, None for a good one."""
+    """Answers as the vendor does. `faults` are used up one a request, None for a good one. With `tls` it is https."""
 
     key: str = KEY
     port: int = 0
@@ -39,13 +40,14 @@ class VendorServer:
     requests: list[str] = field(default_factory=list)
     refused: int = 0
     in_work: int = 0
+    tls: ssl.SSLContext | None = None
 
     def routes(self) -> list[web.RouteDef]:
         raise NotImplementedError
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}" if self.tls is None else f"https://localhost:{self.port}"
 
     @property
     def connections(self) -> int:
@@ -58,7 +60,7 @@ class VendorServer:
         app.add_routes(self.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls).start()
         self.port = self._runner.addresses[0][1]
         return self
 

@@ -10,5 +10,6 @@ from greenroom.plugins.vendor import require
 require("google.genai", "gemini")
 
 from greenroom.plugins.gemini.llm import LLM  # noqa: E402 - nothing is to be had without the package
+from greenroom.plugins.gemini.realtime import Realtime  # noqa: E402
 
-__all__ = ["LLM"]
+__all__ = ["LLM", "Realtime"]

@@ -22,6 +22,9 @@ CONNECT_SECONDS = 5.0
 KEPT_SECONDS = 60.0  # an idle connection waits so long for the next request
 AHEAD_SECONDS = 2.0  # joining a call does not wait longer for it
 READ_BUFFER_BYTES = 4 * 1024 * 1024  # a line of an answer may be long
+# Of the websocket below a live session. Compression would cost more than it saves: the sound is in base64, out of which
+# it gets little but what base64 put in.
+LIVE_OPTIONS = {"close_timeout": 0.5, "compression": None, "max_size": 4 * READ_BUFFER_BYTES}
 
 
 # The SDK holds an answer that is given up in a circle of references, so its connection would stay open until the next
@@ -59,6 +62,7 @@ async def _open(account: Account) -> Pool:
         options = types.HttpOptions(
             base_url=account.base_url,
             aiohttp_client=http,
+            async_client_args=LIVE_OPTIONS,
             retry_options=types.HttpRetryOptions(attempts=1),  # the plugin retries, faster and not for long
         )
         client = await asyncio.to_thread(
