@@ -64,7 +64,22 @@ async def test_other_rates_are_converted(elevenlabs: FakeElevenLabs, rate: int) 
     assert crossings == pytest.approx(2 * 440 * 5 * SECONDS_PER_WORD, abs=4)
 
 
-@pytest.mark.parametrize("fault", [Fault(status=429, retry_after="1"), Fault(status=503), Fault(cut=True)])
+async def test_it_waits_as_long_as_elevenlabs_asks(elevenlabs: FakeElevenLabs) -> None:
+    elevenlabs.faults.append(Fault(status=429, retry_after="0.5"))
+    began = asyncio.get_running_loop().time()
+    sound = await spoken(tts(elevenlabs, backoff=Backoff(first_seconds=0.01, longest_seconds=0.5)))
+    assert sound == tone(SENTENCE, SAMPLE_RATE)
+    assert asyncio.get_running_loop().time() - began >= 0.5
+
+
+async def test_it_gives_up_at_once_where_that_is_longer_than_anybody_waits(elevenlabs: FakeElevenLabs) -> None:
+    elevenlabs.faults.append(Fault(status=429, retry_after="30"))
+    with pytest.raises(VendorError, match=r"ElevenLabs is at its limit \(HTTP 429\): system_busy"):
+        await spoken(tts(elevenlabs, backoff=Backoff()))
+    assert len(elevenlabs.requests) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault(status=429), Fault(status=503), Fault(cut=True)])
 async def test_what_passes_is_tried_again_and_counted(elevenlabs: FakeElevenLabs, fault: Fault) -> None:
     elevenlabs.faults.append(fault)
     voice = tts(elevenlabs)

@@ -117,7 +117,7 @@ def test_pauses_double_up_to_a_bound_and_differ() -> None:
     assert [backoff.pause_seconds(n, 1.0) for n in (1, 2, 3, 4, 5, 5000)] == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert backoff.pause_seconds(2, 0.0) == 0.2
     assert backoff.pause_seconds(1, 0.5, asked_seconds=1.2) == 1.2
-    assert backoff.pause_seconds(1, 0.5, asked_seconds=60.0) == 2.0
+    assert backoff.pause_seconds(5, 1.0, asked_seconds=1.2) == 2.0
 
 
 class Service:
@@ -157,6 +157,8 @@ def taken(service: Service, backoff: Backoff | None = None) -> tuple[list[Any], 
 
 
 BUSY = VendorError("busy", retryable=True)
+LATER = VendorError("in a second", retryable=True, retry_after_seconds=1.0)
+MUCH_LATER = VendorError("in a minute", retryable=True, retry_after_seconds=60.0)
 REFUSED = VendorError("refused")
 
 
@@ -167,6 +169,8 @@ REFUSED = VendorError("refused")
         ([[]], ([], None, 0)),
         ([[BUSY], [BUSY], [1]], ([1], None, 2)),
         ([[BUSY], [BUSY], [BUSY], [1]], ([], BUSY, 2)),
+        ([[LATER], [1]], ([1], None, 1)),
+        ([[MUCH_LATER], [1]], ([], MUCH_LATER, 0)),
         ([[REFUSED], [1]], ([], REFUSED, 0)),
         ([[1, BUSY], [1, 2]], ([1], BUSY, 0)),
     ],

@@ -84,4 +84,5 @@ def _detail(body: Any) -> str:
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdigit() else None
+    """Of a Retry-After header, where it is no date."""
+    return float(text) if text and text.replace(".", "", 1).isdigit() else None

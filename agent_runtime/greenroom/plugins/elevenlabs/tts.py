@@ -34,10 +34,10 @@ class TTS(Service[Account, Pool], interfaces.TTS):
 
     def __init__(
         self,
+        api_key: str | None = None,
         voice_id: str = DEFAULT_VOICE,
         model_id: str = DEFAULT_MODEL,
         *,
-        api_key: str | None = None,
         base_url: str | None = None,
         output_format: str = "pcm_16000",
         language_code: str | None = None,

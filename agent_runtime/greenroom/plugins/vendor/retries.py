@@ -27,10 +27,10 @@ class Backoff:
 
     def pause_seconds(self, failures: int, chance: float, asked_seconds: float | None = None) -> float:
         """The pause after `failures` failed attempts: between half of it and all of it, as `chance` (0 to 1)
-        decides, so that many sessions do not come back at once; never longer than `longest_seconds`."""
+        decides, so that many sessions do not come back at once; as long as the vendor asks, where that is longer."""
         doubled = self.first_seconds * 2.0 ** min(failures - 1, 16)
         pause = min(doubled, self.longest_seconds) * (0.5 + chance / 2)
-        return min(max(pause, asked_seconds or 0.0), self.longest_seconds)
+        return max(pause, asked_seconds or 0.0)
 
 
 _random = Random()
@@ -44,7 +44,8 @@ async def repeated(
 ) -> AsyncGenerator[T, None]:
     """The items of `attempt()`; one that fails before its first item, and may succeed later, is repeated.
 
-    `failed` is told of each failure that another attempt follows.
+    Not where the vendor asks for a longer pause than the backoff's longest: to ask before would be in vain, and nobody
+    waits so long. `failed` is told of each failure that another attempt follows.
     """
     failures = 0
     while True:
@@ -57,8 +58,9 @@ async def repeated(
             return
         except VendorError as error:
             failures += 1
-            if begun or not error.retryable or failures >= backoff.attempts:
+            asked = error.retry_after_seconds
+            too_late = asked is not None and asked > backoff.longest_seconds
+            if begun or too_late or not error.retryable or failures >= backoff.attempts:
                 raise
             failed(error)
-            asked = error.retry_after_seconds
         await clock.sleep(backoff.pause_seconds(failures, _random.random(), asked))
