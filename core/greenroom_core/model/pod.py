@@ -69,6 +69,15 @@ class Pod(Resource, frozen=True):
         return any(c.type == "Ready" and c.status is ConditionStatus.TRUE for c in self.status.conditions)
 
     @property
+    def ready_since(self) -> datetime | None:
+        """When it got ready; None while it is not."""
+        return (
+            next((c.last_transition_time for c in self.status.conditions if c.type == "Ready"), None)
+            if self.ready
+            else None
+        )
+
+    @property
     def leaving(self) -> bool:
         return self.metadata.deletion_timestamp is not None
 

@@ -12,6 +12,7 @@ from greenroom_core.kube.kinds import PODS, RUNTIMES
 from greenroom_core.model.meta import plain
 from greenroom_operator.planning.fleet import Attempts, FleetSnapshot, finished_to_delete, fleet_status, plan_fleet
 from greenroom_operator.planning.pods import pod_body, pod_name
+from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.trouble import exit_reason
 from greenroom_operator.planning.values import Fleet, RuntimeKey, pod_runtime_key
 
@@ -159,6 +160,7 @@ class Fleets:
                 self._empty_since.setdefault(uid, now)
         return FleetSnapshot(
             now=now,
+            wall=self._world.clock.wall(),
             fleet=fleet,
             pods=pods,
             sessions=sessions,
@@ -168,6 +170,7 @@ class Fleets:
             template_error=memory.template_errors.get(fleet.revision) if fleet is not None else "",
             waiting=self._scheduler.short_of_slots(key),
             size=memory.size,
+            trial=self._scheduler.trials.of(key, fleet.revision) if fleet is not None else Trial(),
         )
 
     def _judge(self, memory: _Memory, pods: list[Pod]) -> None:

@@ -39,6 +39,7 @@ from greenroom_operator.planning.values import (
 from greenroom_operator.state.deadlines import Deadlines
 from greenroom_operator.state.ledger import Ledger
 from greenroom_operator.state.rests import Rests
+from greenroom_operator.state.trials import Trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,6 +90,7 @@ class Scheduler:
         self._unplaceable: dict[str, Ending] = {}
         self._deadlines = Deadlines()
         self._rests = Rests()
+        self.trials = Trials()
         self._wake = asyncio.Event()
         self._wake_alarm = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
@@ -112,6 +114,8 @@ class Scheduler:
             return
         if change.old is not None and change.old.bound and _given_back(session):
             self._rest(change.old)
+        if self.trials.observe(runtime_key(session), change.old, session):
+            self._touch(runtime_key(session))
         self._observe(session)
         self._look_at(session.metadata.uid)
 
@@ -127,6 +131,8 @@ class Scheduler:
             self._look_at_sessions_of(pod.metadata.uid)
 
     def on_fleet(self, key: RuntimeKey) -> None:
+        if (fleet := self._fleets.get(key)) is not None:
+            self.trials.keep_only(key, fleet.revision)
         self._touch(key)
 
     def waiting_in(self, key: RuntimeKey) -> int:
@@ -143,6 +149,7 @@ class Scheduler:
     def _rebuild(self) -> None:
         """Bound sessions first, then those that have been shown as waiting: both were admitted before."""
         for session in self._sessions.store:
+            self.trials.observe(runtime_key(session), None, session)
             self._observe(session)
             if _was_admitted(session):
                 self.ledger.admit(session)
@@ -226,7 +233,12 @@ class Scheduler:
             },
             resting=self._rests.resting(now),
             unplaceable=self._unplaceable,
+            failing={key for key in touched if self._failing(key)},
         )
+
+    def _failing(self, key: RuntimeKey) -> bool:
+        fleet = self._fleets.get(key)
+        return fleet is not None and self.trials.of(key, fleet.revision).failing
 
     def _assume(self, action: Action) -> None:
         if self._group is None:

@@ -77,7 +77,7 @@ class _Cycle:
             for pod in snapshot.pods.values()
             if pod_runtime_key(pod) == key and pod.metadata.uid not in snapshot.resting
         ]
-        rooms = Rooms(fleet, pods, snapshot.tally)
+        rooms = Rooms(fleet, pods, snapshot.tally, failing=key in snapshot.failing)
         self.short[key] = 0
         for session in admitted:
             pod = rooms.take(session)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
 from greenroom_operator.planning.size import Demand, Size, at_first, largest, share, sized
+from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.trouble import trouble
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 IDLE_AFTER_SECONDS = 60.0
 CREATE_AT_ONCE_PODS = 10
 KEPT_FINISHED_PODS = 1
+PROVING_SECONDS = 300.0
 _LONGEST_BACKOFF_SECONDS = 60.0
 
 
@@ -46,10 +48,11 @@ class FleetSnapshot:
     `sessions` counts the ledger's sessions by pod uid; `empty_since` tells, in boot-clock seconds, since when a
     labelled pod holds none; `being_made` are creations under way; `template_error` is the server's word on the
     template, "" when it is good, None when it has not been asked; `waiting` sessions may take any pod's slot; `size` is
-    the one that the look before came to, None at the first.
+    the one that the look before came to, None at the first; `trial` is that of the newest revision.
     """
 
     now: float
+    wall: datetime
     fleet: Fleet | None
     pods: Sequence[Pod]
     sessions: Mapping[str, int]
@@ -59,6 +62,7 @@ class FleetSnapshot:
     template_error: str | None
     waiting: int = 0
     size: Size | None = None
+    trial: Trial = field(default_factory=Trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ def _room(snapshot: FleetSnapshot, live: int, rolling: bool) -> int:
     spec = snapshot.fleet.runtime.spec
     most = largest(spec)
     surge = max(1, share(spec.update_strategy.max_surge, most))
+    if snapshot.trial.failing:
+        return 0
     return max(0, most + surge - live - snapshot.being_made)
 
 
@@ -167,9 +173,21 @@ def _surplus(snapshot: FleetSnapshot, pods: Sequence[Pod], count: int) -> list[P
 
 
 def _outdated(snapshot: FleetSnapshot, current: Sequence[Pod], old: Sequence[Pod], wanted: int) -> list[Pod]:
-    """Empty pods of old revisions, as far as the new ones already stand in for them."""
+    """Empty pods of old revisions, as far as the new ones already stand in for them: all but one until the new
+    revision has proven itself, and none once its sessions fail."""
+    if snapshot.trial.failing and snapshot.fleet is not None:
+        return []
     standing = sum(pod.ready for pod in current) + len(old) - wanted
-    return _surplus(snapshot, old, standing)
+    kept = 0 if _proven(snapshot, current) or not wanted else 1
+    return _surplus(snapshot, old, min(standing, len(old) - kept))
+
+
+def _proven(snapshot: FleetSnapshot, current: Sequence[Pod]) -> bool:
+    """A session has started on the newest revision, or one of its pods has been ready for a while."""
+    if snapshot.trial.proven:
+        return True
+    since = [at for pod in current if (at := pod.ready_since) is not None]
+    return bool(since) and (snapshot.wall - min(since)).total_seconds() >= PROVING_SECONDS
 
 
 def _label_ends(snapshot: FleetSnapshot, pod: Pod) -> float | None:
@@ -212,6 +230,8 @@ def _progressing(snapshot: FleetSnapshot, fleet: Fleet, wanted: int, now: dateti
         pod, why = stuck[0]
         more = f" ({len(stuck)} pods do not start)" if len(stuck) > 1 else ""
         reason, message, good = "PodsNotStarting", f"pod {pod.metadata.name}: {why}{more}", False
+    elif snapshot.trial.failing:
+        reason, message, good = "SessionsFailing", _failing(snapshot.trial, fleet, live), False
     elif any(pod.revision != fleet.revision for pod in live):
         reason, message = "RollingOut", f"pods of older revisions leave when their last session ends ({fleet.revision})"
     elif len(live) < wanted:
@@ -223,3 +243,10 @@ def _progressing(snapshot: FleetSnapshot, fleet: Fleet, wanted: int, now: dateti
         message=message,
         last_transition_time=now,
     )
+
+
+def _failing(trial: Trial, fleet: Fleet, live: Sequence[Pod]) -> str:
+    count = f"{trial.failed} of {trial.failed + trial.started} sessions failed at their start on revision"
+    older = any(pod.revision != fleet.revision for pod in live)
+    stopped = "; the rollout has stopped and older pods serve: apply a mended template, or the one before"
+    return f"{count} {fleet.revision}, the last: {trial.message[:300]}{stopped if older else ''}"

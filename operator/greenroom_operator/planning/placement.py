@@ -30,15 +30,18 @@ class Room:
 
 
 class Rooms:
-    """The free slots of one fleet during one cycle."""
+    """The free slots of one fleet during one cycle. `failing`: sessions fail at their start on the newest revision."""
 
-    def __init__(self, fleet: Fleet, pods: Iterable[Pod], tally: Tally) -> None:
+    def __init__(self, fleet: Fleet, pods: Iterable[Pod], tally: Tally, *, failing: bool = False) -> None:
         self._spread = fleet.runtime.spec.placement is Placement.SPREAD
         rooms = [Room(pod, tally.on_pod(pod.metadata.uid)) for pod in pods if takes_sessions(pod)]
         self._named = {room.pod.metadata.name: room for room in rooms}
         newest = [room for room in rooms if room.pod.revision == fleet.revision]
-        # Until a pod of the newest revision is ready, those of older ones serve: a bad template costs no session.
-        self._open = [room for room in newest or rooms if room.free > 0]
+        older = [room for room in rooms if room.pod.revision != fleet.revision]
+        # Where the newest revision has no pod that is ready, or one that fails, older ones serve: a bad template
+        # costs few sessions, or none.
+        serving = older or newest if failing else newest or older
+        self._open = [room for room in serving if room.free > 0]
         self._open.sort(key=self._rank)
 
     def take(self, session: AgentSession) -> Pod | None:

@@ -69,7 +69,7 @@ class Snapshot:
     `due` are the sessions to look at now; `waiting` those without a pod, by runtime, only for runtimes where
     something has changed; `lost` the uids of pods that a read has shown to be gone; `resting` those of pods that have
     given a session back a moment ago; `unplaceable` the uids of sessions of which a read of their only pod has shown
-    that it will never take them, and why.
+    that it will never take them, and why; `failing` the runtimes on whose newest revision sessions fail at their start.
     """
 
     now: datetime
@@ -82,6 +82,7 @@ class Snapshot:
     waiting: Mapping[RuntimeKey, Sequence[AgentSession]]
     resting: Container[str] = frozenset()
     unplaceable: Mapping[str, Ending] = field(default_factory=dict)
+    failing: Container[RuntimeKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from greenroom_operator.planning.fleet import (
 from greenroom_operator.planning.pods import pod_body, pod_name
 from greenroom_operator.planning.revision import revision
 from greenroom_operator.planning.size import Size
+from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.values import Fleet
 
 if TYPE_CHECKING:
@@ -38,10 +39,13 @@ def seen(
     template_error: str | None = "",
     waiting: int = 0,
     size: Size | None = None,
+    trial: Trial | None = None,
 ) -> FleetSnapshot:
     return FleetSnapshot(
         now=now,
+        wall=NOW,
         fleet=of,
+        trial=trial or Trial(),
         pods=pods,
         sessions=sessions or {},
         empty_since=empty_since or {},

@@ -68,6 +68,7 @@ def progressing(*pods: Pod, attempts: Attempts | None = None) -> tuple[str, str,
     of = fleet(replicas=len(pods))
     world = FleetSnapshot(
         now=1.0,
+        wall=NOW,
         fleet=of,
         pods=pods,
         sessions={},

@@ -55,6 +55,9 @@ class Stage:
         self.pod_faults: Faults | None = None
         self.node_refuses = ""
         """An image that the node cannot start."""
+        self.built_unbuildable = 0
+        self.failing_image = ""
+        """An image whose agents cannot be built."""
         self.transports: list[FakeTransport] = []
         self._seeds = Random(11)
         self._tasks: list[asyncio.Task[Any]] = []
@@ -192,8 +195,12 @@ class Stage:
         target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "node"}}
         binding = {"metadata": {"name": meta.name}, **target}
         await self._node.create(loose("/api/v1", "pods"), NAMESPACE, binding, f"{meta.name}/binding")
+        failing = pod.spec.containers[0].get("image") == self.failing_image
         launcher = AgentLauncher(
-            self.agents.create_agent, self.agents.join_call, clock=self.clock, **self.launcher_options
+            self._unbuildable if failing else self.agents.create_agent,
+            self.agents.join_call,
+            clock=self.clock,
+            **self.launcher_options,
         )
         settings = RuntimeSettings(
             namespace=NAMESPACE,
@@ -222,12 +229,23 @@ class Stage:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
 
+    async def _unbuildable(self, **_: Any) -> Any:
+        """Warms up well and fails in every session, as a wrong key does."""
+        self.built_unbuildable += 1
+        if self.built_unbuildable == 1:
+            return await self.agents.create_agent()
+        raise RuntimeError("no model of that name")
+
     async def _forget(self, pod: Pod) -> None:
         with suppress(NotFound):
             await self._node.delete(PODS, NAMESPACE, pod.metadata.name, uid=pod.metadata.uid, grace_period_seconds=0)
 
     async def _show(self, pod: Pod, *, phase: str, ready: bool) -> None:
-        condition = {"type": "Ready", "status": "True" if ready else "False"}
+        condition = {
+            "type": "Ready",
+            "status": "True" if ready else "False",
+            "lastTransitionTime": self.clock.wall().isoformat(),
+        }
         status = {"phase": phase, "podIP": "10.0.0.1", "conditions": [condition]}
         try:
             await self._node.merge_patch(PODS, NAMESPACE, pod.metadata.name, {"status": status}, subresource="status")

@@ -12,7 +12,8 @@ from greenroom_api.backend import Started, StartRequest
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.kinds import PODS, RUNTIMES
 from greenroom_core.model.phases import Phase
-from greenroom_operator.planning.fleet import IDLE_AFTER_SECONDS
+from greenroom_core.model.reasons import EndReason
+from greenroom_operator.planning.fleet import IDLE_AFTER_SECONDS, PROVING_SECONDS
 
 DELAY_SECONDS = 120
 
@@ -130,5 +131,49 @@ def test_a_rollout_that_never_gets_ready_costs_no_start() -> None:
             await change_template(here, "agent")  # undone
             await until_pods(here, 2)
             assert set(await live_pods(here)) == before
+
+    run_virtual(story())
+
+
+def test_a_rollout_whose_sessions_fail_stops_and_older_pods_serve() -> None:
+    async def story() -> None:
+        async with stage() as here:
+            here.start_operator()
+            await here.create_runtime(replicas=2, sessionsPerPod=4)
+            await here.when(lambda: sum(pod.ready for pod in here.pods.values()) == 2)
+            before = set(await live_pods(here))
+            here.failing_image = "failing"
+            await change_template(here, "failing")
+            await until_pods(here, 3)
+            await here.clock.sleep(150)
+            assert before & set(await live_pods(here)), "one of the old stays until the new revision has proven itself"
+            reasons = []
+            for number in range(7):
+                await here.create_session(f"s{number}", call=f"c{number}")
+                seen = await here.until(f"s{number}", lambda s: s.ended or s.status.phase is Phase.RUNNING)
+                reasons.append(seen.status.reason)
+            assert reasons == [EndReason.AGENT_ERROR] * 3 + [None] * 4
+            assert (await here.get("s3")).status.pod_name in before
+            await here.clock.sleep(10)
+            runtime = await here.client.get(RUNTIMES, NAMESPACE, "default")
+            (found,) = [one for one in runtime.status.conditions if one.type == "Progressing"]
+            assert (found.status.value, found.reason) == ("False", "SessionsFailing")
+            assert "no model of that name" in found.message
+            assert "the rollout has stopped" in found.message
+
+    run_virtual(story())
+
+
+def test_an_idle_fleet_rolls_over_though_no_session_comes() -> None:
+    async def story() -> None:
+        async with stage() as here:
+            here.start_operator()
+            await here.create_runtime(replicas=2)
+            await here.when(lambda: sum(pod.ready for pod in here.pods.values()) == 2)
+            before = set(await live_pods(here))
+            await change_template(here, "agent:2")
+            took = await until_pods(here, 3) + await until_pods(here, 2, seconds=PROVING_SECONDS + 60)
+            assert not before & set(await live_pods(here))
+            assert took > PROVING_SECONDS - 1
 
     run_virtual(story())
