@@ -185,7 +185,7 @@ class Agent:
         join."""
         if self._entered:
             raise RuntimeError(f"agent {self._id} has begun to join a call: set the video file before")
-        self._attendance.watch(Film(path))
+        self._attendance.onlookers.watch(Film(path))
 
     # --- one call ---
 

@@ -15,7 +15,6 @@ from greenroom.agent.broadcasting import check_event
 from greenroom.agent.calls import MAX_ANSWER_CHARACTERS
 from greenroom.agent.dialogue import Dialogue
 from greenroom.agent.events import (
-    AgentErrorEvent,
     AgentJoinedCallEvent,
     AgentLeftCallEvent,
     CallEndedEvent,
@@ -29,11 +28,10 @@ from greenroom.agent.following import Following
 from greenroom.agent.hearing import Hearing
 from greenroom.agent.intake import Intake
 from greenroom.agent.interfaces import STT
+from greenroom.agent.onlookers import Onlookers
 from greenroom.agent.playout import Playout
 from greenroom.agent.presence import Presence
-from greenroom.agent.processing import Processing
 from greenroom.agent.realtime import Opening, Realtime
-from greenroom.agent.sight import Sight
 from greenroom.agent.thinking import Thinking
 from greenroom.agent.turn_taking import TurnTakingSTT
 from greenroom.agent.voice import Voice
@@ -45,10 +43,8 @@ if TYPE_CHECKING:
     from greenroom.agent.components import Components
     from greenroom.agent.conversation import Conversation
     from greenroom.agent.events import Event
-    from greenroom.agent.film import Film
     from greenroom.agent.interfaces import LLM
     from greenroom.agent.participants import Participant, User
-    from greenroom.agent.sight import Seen
     from greenroom.agent.subscriptions import Subscriptions
     from greenroom.agent.talking import Talking
     from greenroom.agent.turn import Turn
@@ -88,9 +84,7 @@ class Attendance:
         self._voice: Talking | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._somebody_came = asyncio.Event()
-        self._sight = Sight(clock)
-        self._film: Film | None = None
-        self._processing = Processing(parts.processors, self._processor_failed, clock)
+        self.onlookers = Onlookers(parts, self._tell, clock)
         self._floor = Floor()
         self.presence = Presence()
         self.over = asyncio.Event()
@@ -103,10 +97,7 @@ class Attendance:
     def recast(self, parts: Components) -> None:
         """Take `parts` into the call instead, before it is entered."""
         self._parts = parts
-
-    def watch(self, film: Film) -> None:
-        """Show `film` instead of the call's video, from the join on."""
-        self._film = film
+        self.onlookers.parts = parts
 
     async def enter(self, name: str, call: Call, user: User, instructions: str, group: asyncio.TaskGroup) -> None:
         """Be in the call, with every task in `group`."""
@@ -119,10 +110,8 @@ class Attendance:
         self._tell(AgentJoinedCallEvent(call.type, call.id))
         self.spawn(group, self._events.run(), "events")
         self._begin_to_talk(self._connection, group)
-        for work in self._processing.works(self._sight):
-            self.spawn(group, work, "processor")
-        if self._film is not None:
-            self.spawn(group, self._play(self._film), "film")
+        for work in self.onlookers.works(name):
+            self.spawn(group, work, "onlooker")
         self.spawn(group, self._carry(self._connection), "connection")
 
     async def await_somebody(self, patience_seconds: float | None) -> None:
@@ -186,12 +175,11 @@ class Attendance:
     def participant_left(self, participant: Participant) -> None:
         self.presence.left(participant, self._clock.boot())
         self._floor.left(participant)
-        self._sight.forget(participant)
-        self._processing.participant_left(participant)
+        self.onlookers.participant_left(participant)
         self._tell(ParticipantLeftEvent(participant))
 
     def audio_received(self, participant: Participant, pcm: bytes) -> None:
-        self._processing.audio_received(participant, pcm)
+        self.onlookers.audio_received(participant, pcm)
         if self._intake is None:
             return
         alone = self.presence.voices < 2
@@ -214,11 +202,10 @@ class Attendance:
 
     @property
     def wants_video(self) -> bool:
-        return self._parts.want_video and self._film is None
+        return self.onlookers.want_video
 
     def video_received(self, participant: Participant, frame: VideoFrame) -> None:
-        if self.wants_video:
-            self._sight.show(participant, frame)
+        self.onlookers.video_received(participant, frame)
 
     def call_answered(self, answer: str) -> None:
         if len(answer) > MAX_ANSWER_CHARACTERS:
@@ -226,25 +213,6 @@ class Attendance:
         self._on_answer(answer)
 
     # --- inside ---
-
-    def _pictures(self) -> tuple[Seen, ...]:
-        wish = self._parts.llm.picture_wish
-        return () if wish is None else self._sight.pictures(wish)
-
-    async def _play(self, film: Film) -> None:
-        if not self._parts.want_video:
-            logger.warning("[%s] nobody looks at the video file: no processor, and no model that sees", self._name)
-            return
-        try:
-            await film.play(self._sight.show, self._clock)
-        except ValueError as error:
-            logger.warning("[%s] the video file is not shown, the call goes on: %s", self._name, error)
-            self._tell(AgentErrorEvent("video", error))
-
-    def _processor_failed(self, processor: object, error: Exception) -> None:
-        name, what = type(processor).__name__, type(error).__name__
-        logger.warning("[%s] processor %s failed, the call goes on: %s: %s", self._name, name, what, error)
-        self._tell(AgentErrorEvent("processor", error))
 
     def _tell(self, event: Event) -> None:
         self._events.emit(event)
@@ -279,13 +247,15 @@ class Attendance:
             playout=playout,
             conversation=self._conversation,
             speaker=lambda: self._floor.holder,
-            view=None if model.picture_seconds is None else self._sight.view(1 / model.picture_seconds),
+            view=None if model.picture_seconds is None else self.onlookers.view(1 / model.picture_seconds),
             emit=self._tell,
             clock=self._clock,
         )
 
     def _spoken(self, llm: LLM, playout: Playout) -> Voice:
-        thinking = Thinking(llm, self._instructions, self._conversation, self._clock, self._tell, self._pictures)
+        thinking = Thinking(
+            llm, self._instructions, self._conversation, self._clock, self._tell, self.onlookers.pictures
+        )
         return Voice(
             name=self._name,
             thinking=thinking,
