@@ -12,9 +12,9 @@ import random
 from time import perf_counter
 from typing import Any
 
-from tests.bench.turn.sessions import ENDLESS, SHORT, Ears, Session, in_calls, sending
+from tests.bench.turn.sessions import ENDLESS, SHORT, Ears, Session, in_calls, scripted, sending
+from tests.bench.turn.wire import SPEECH
 
-SPEECH_SECONDS = 0.15
 WARM_UP_TURNS = 2
 LIMIT_SECONDS = 10.0
 
@@ -41,15 +41,18 @@ class Answers:
     async def take(self, turns: int) -> None:
         for _ in range(turns):
             self._heard.clear()
-            await self._session.caller.speak(SPEECH_SECONDS)
+            await self._session.caller.say(SPEECH)
             async with asyncio.timeout(LIMIT_SECONDS):
                 await self._heard.wait()
-            await asyncio.sleep(random.uniform(0.1, 0.14))  # the rest of the answer
+            await asyncio.sleep(random.uniform(0.08, 0.12))  # the rest of the answer
 
 
 async def own_share(sessions: int, ears: Ears, turns: int) -> dict[str, Any]:
     """Seconds of each turn, `turns` a session."""
-    async with in_calls(sessions, ears, SHORT) as found, sending([session.caller for session in found]):
+    async with (
+        in_calls([scripted(ears, SHORT) for _ in range(sessions)]) as found,
+        sending([session.caller for session in found]),
+    ):
         answers = [Answers(session) for session in found]
         await asyncio.gather(*(one.take(WARM_UP_TURNS) for one in answers))
         for one in answers:
@@ -82,27 +85,29 @@ class Interruptions:
     async def take(self, count: int) -> None:
         await self._interrupt()
         for _ in range(count):
-            began = await self._interrupt()
+            await self._interrupt()
             signalled_at = self._session.journal.signalled_at
             assert self._stopped_at is not None, "the agent was not stopped"
             self.to_stop.append(self._stopped_at - signalled_at)
             self.to_silence.append(max(self._silent_from - signalled_at, 0.0))
-            self.sound_to_silence.append(self._silent_from - began)
+            self.sound_to_silence.append(self._silent_from - self._session.caller.began_at)
 
-    async def _interrupt(self) -> float:
+    async def _interrupt(self) -> None:
         self._stopped_at = None
-        began = await self._session.caller.speak(SPEECH_SECONDS)
+        await self._session.caller.say(SPEECH)
         self._silent_from = self._session.connection.silent_from
         self._heard.clear()
         async with asyncio.timeout(LIMIT_SECONDS):
             await self._heard.wait()
         await asyncio.sleep(random.uniform(0.1, 0.14))
-        return began
 
 
 async def barge_in(sessions: int, ears: Ears, count: int) -> dict[str, Any]:
     """Seconds of each interruption, `count` a session."""
-    async with in_calls(sessions, ears, ENDLESS) as found, sending([session.caller for session in found]):
+    async with (
+        in_calls([scripted(ears, ENDLESS) for _ in range(sessions)]) as found,
+        sending([session.caller for session in found]),
+    ):
         stops = [Interruptions(session) for session in found]
         await asyncio.gather(*(one.take(count) for one in stops))
     return {

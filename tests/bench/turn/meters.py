@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
+import sys
 from collections.abc import Awaitable
 from pathlib import Path
 from time import perf_counter, process_time
@@ -29,6 +31,9 @@ async def lateness(seconds: float) -> list[float]:
     return late
 
 
-def resident_bytes() -> int:
+def resident_bytes(*, trimmed: bool = False) -> int:
+    """After a collection; `trimmed`: and after the allocator gave back what it keeps for later."""
     gc.collect()
+    if trimmed and sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES

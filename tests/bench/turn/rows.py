@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.bench.figures import Spread
 
-Answer = Mapping[str, Any]
+Answer = Any
 """What one scene found, in seconds, bytes and counts."""
 
 
@@ -115,6 +115,46 @@ def nobody_speaks(sessions: int) -> Scene:
         ]
 
     return Scene("costs", "nobody_speaks", rows, {"sessions": sessions})
+
+
+def live(sessions: int, engines: bool) -> Scene:
+    who = f"{_sessions(sessions)}, {'engines without network' if engines else 'scripted parts'}"
+
+    def rows(answer: Answer) -> list[Row]:
+        return [
+            Row(f"CPU a session-second of a live call, {who}", 1000 * answer["cpu"], "ms"),
+            Row(f"memory of a live call beyond the engines' own, {who}", answer["bytes"] / 1e6, "MB", 5),
+        ]
+
+    return Scene("conversations", "live", rows, {"sessions": sessions, "engines": engines, "seconds": 6.0})
+
+
+def answer_time(turns: int) -> Scene:
+    name = "end of speech to first sound, engines without network"
+
+    def rows(answer: Answer) -> list[Row]:
+        unanswered = answer["asked"] - len(answer["seconds"])
+        return [*spread(name, answer["seconds"], 500), Row("questions without an answer", unanswered, "", 0)]
+
+    return Scene("conversations", "answer_time", rows, {"turns": turns})
+
+
+def many_calls(*counts: int) -> Scene:
+    def rows(answer: Answer) -> list[Row]:
+        first, middle, last = answer
+        whole = f"{first['calls']:,} to {last['calls']:,} calls"
+        half = f"{middle['calls']:,} to {last['calls']:,} calls"
+        calls = last["calls"] - first["calls"]
+        return [
+            Row(f"objects left a call, {whole}", (last["objects"] - first["objects"]) / calls, "objects", 0.1),
+            Row(f"blocks of memory left a call, {whole}", (last["blocks"] - first["blocks"]) / calls, "blocks", 0.5),
+            Row(f"tasks left, {whole}", last["tasks"] - first["tasks"], "tasks", 0),
+            Row(f"open files left, {whole}", last["descriptors"] - first["descriptors"], "files", 0),
+            Row(f"growth of the process, {whole}", (last["bytes"] - first["bytes"]) / 1e6, "MB"),
+            Row(f"growth of the process, {half}", (last["bytes"] - middle["bytes"]) / 1e6, "MB", 2),
+        ]
+
+    return Scene("conversations", "many_calls", rows, {"counts": counts, "at_once": 40})
 
 
 def _sessions(count: int) -> str:

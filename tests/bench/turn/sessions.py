@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from tests.bench.turn import parts
 from tests.bench.turn.wire import Caller, Connection, Edge
 
 from greenroom.agent import Agent, User
+from greenroom.plugins import local
 
 Ears = Literal["vad", "turn-taking"]
 
@@ -27,6 +29,8 @@ class Voice:
 
 SHORT = Voice(lambda: iter(parts.SHORT_ANSWER), 0.005)
 ENDLESS = Voice(parts.long_answer, 0.25)
+USUAL = Voice(lambda: islice(parts.long_answer(), 12), 0.25)
+"""A sentence of three seconds."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +41,39 @@ class Session:
     journal: parts.Journal
 
 
-def scripted(ears: Ears, voice: Voice) -> tuple[Agent, parts.Journal]:
+def scripted(ears: Ears, voice: Voice) -> Session:
     journal = parts.Journal()
     listening: dict[str, Any] = {"stt": parts.TurnTaker(journal)}
     if ears == "vad":
         listening = {"stt": parts.Stt(journal), "vad": parts.Vad(), "turn_detection": parts.Turns(journal)}
+    tts = parts.Tts(journal, voice.seconds_per_word, voice.piece_seconds)
+    return session(journal, llm=parts.Llm(journal, voice.answer), tts=tts, **listening)
+
+
+def offline() -> Session:
+    """Of the engines that need no network."""
+    return session(parts.Journal(), llm=local.LLM(), tts=local.TTS(seed=7), vad=local.VAD(), stt=local.STT())
+
+
+def session(journal: parts.Journal, **engines: Any) -> Session:
+    connection = Connection()
     agent = Agent(
-        edge=Edge(),
-        llm=parts.Llm(journal, voice.answer),
-        tts=parts.Tts(journal, voice.seconds_per_word, voice.piece_seconds),
+        edge=Edge(connection),
         agent_user=User(name="Assistant", id="agent"),
         instructions="Be brief.",
-        **listening,
+        **engines,
     )
-    return agent, journal
+    return Session(agent, connection, Caller(connection.receive), journal)
 
 
 @asynccontextmanager
-async def in_calls(count: int, ears: Ears, voice: Voice = SHORT) -> AsyncIterator[list[Session]]:
-    """So many agents in calls of their own. Nobody sends anything yet."""
+async def in_calls(sessions: Sequence[Session]) -> AsyncIterator[Sequence[Session]]:
+    """Each agent in a call of its own. Nobody sends anything yet."""
     async with AsyncExitStack() as stack:
-        found = []
-        for number in range(count):
-            agent, journal = scripted(ears, voice)
-            call = await agent.create_call("default", f"call-{number}")
-            await stack.enter_async_context(agent.join(call, None))
-            assert isinstance(agent.edge, Edge)
-            assert agent.edge.connection is not None
-            connection = agent.edge.connection
-            found.append(Session(agent, connection, Caller(connection.sink.audio_received), journal))
-        yield found
+        for number, one in enumerate(sessions):
+            call = await one.agent.create_call("default", f"call-{number}")
+            await stack.enter_async_context(one.agent.join(call, None))
+        yield sessions
 
 
 @asynccontextmanager

@@ -12,11 +12,15 @@ import sys
 
 import uvloop
 from tests.bench.turn.answers import barge_in, own_share
+from tests.bench.turn.conversations import answer_time, live, many_calls
 from tests.bench.turn.costs import idle_and_speaking, nobody_speaks
 
 from greenroom.collection import collect_less_often
 
-SCENES = {scene.__name__: scene for scene in (own_share, barge_in, idle_and_speaking, nobody_speaks)}
+SCENES = {
+    scene.__name__: scene
+    for scene in (own_share, barge_in, idle_and_speaking, nobody_speaks, live, answer_time, many_calls)
+}
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -21,48 +22,70 @@ LOUD = b"\x10\x27" * (FRAME_BYTES // 2)
 QUIET = bytes(FRAME_BYTES)
 
 
+SPEECH = (LOUD,) * 7
+"""Noise that any ears here take for a turn."""
+
+
 class Caller:
     """Sends 20 ms every 20 ms, from a moment of its own on: those of several calls do not come together."""
 
-    def __init__(self, receive: Callable[[Participant, bytes], None]) -> None:
+    def __init__(self, receive: Callable[[bytes], None]) -> None:
         self._receive = receive
-        self._frame = QUIET
-        self._next_sent = asyncio.Event()
+        self._frames: deque[bytes] = deque()
+        self._said = asyncio.Event()
+        self.began_at = 0.0
+        """When the first frame of what it last said was sent."""
+        self.ended_at = 0.0
+        """When the last one was sent: what it holds has been said by then."""
 
     async def run(self) -> None:
         due = perf_counter() + random.uniform(0, FRAME_SECONDS)
         while True:
             await asyncio.sleep(max(0.0, due - perf_counter()))
-            self._receive(CALLER, self._frame)
-            self._next_sent.set()
+            self._receive(self._next())
             due += FRAME_SECONDS
 
-    async def speak(self, seconds: float) -> float:
-        """Make noise for so long; the moment at which its first frame was sent."""
-        self._frame = LOUD
-        self._next_sent.clear()
-        await self._next_sent.wait()
-        began = perf_counter()
-        await asyncio.sleep(seconds)
-        self._frame = QUIET
-        return began
+    async def say(self, frames: Sequence[bytes]) -> None:
+        """Returns when the last of `frames` has been sent; silence follows."""
+        self._said.clear()
+        self.began_at = 0.0
+        self._frames.extend(frames)
+        await self._said.wait()
+
+    def _next(self) -> bytes:
+        if not self._frames:
+            return QUIET
+        self.ended_at = perf_counter()
+        self.began_at = self.began_at or self.ended_at
+        frame = self._frames.popleft()
+        if not self._frames:
+            self._said.set()
+        return frame
 
 
 class Connection(calls.Connection):
     """Plays a frame of 20 ms after the other; what was sent and has not begun to play is dropped by a stop."""
 
-    def __init__(self, sink: CallSink) -> None:
-        self.sink = sink
+    def __init__(self) -> None:
+        self._sink: CallSink | None = None
         self.frames = 0
         self.silent_from = 0.0
         """When the last sound that was sent so far is over."""
         self.on_frame: Callable[[bytes], None] = lambda frame: None
         self.on_clear: Callable[[], None] = lambda: None
-        self._over = asyncio.Event()
+
+    def enter(self, sink: CallSink) -> None:
+        self._sink = sink
+
+    def receive(self, pcm: bytes) -> None:
+        """Sound of the caller."""
+        if self._sink is not None:
+            self._sink.audio_received(CALLER, pcm)
 
     async def run(self) -> None:
-        self.sink.participant_joined(CALLER)
-        await self._over.wait()
+        if self._sink is not None:
+            self._sink.participant_joined(CALLER)
+        await asyncio.Event().wait()
 
     def send_audio(self, frame: bytes) -> None:
         self.frames += 1
@@ -78,16 +101,13 @@ class Connection(calls.Connection):
     async def leave(self) -> None:
         pass
 
-    def hang_up(self) -> None:
-        self.sink.participant_left(CALLER)
-        self._over.set()
-
 
 class Edge(calls.Edge):
     """One call."""
 
-    connection: Connection | None = None
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def join(self, call: Call, user: User, session_id: str, sink: CallSink) -> Connection:
-        self.connection = Connection(sink)
-        return self.connection
+        self._connection.enter(sink)
+        return self._connection
