@@ -32,6 +32,9 @@ BUSY_LABEL = f"{GROUP}/busy"
 SLOTS_ANNOTATION = f"{GROUP}/slots"
 """Annotation on a runtime pod: how many sessions it takes, fixed at its creation."""
 
+CORDONED = f"{GROUP}/cordoned"
+"""Annotation on a runtime pod: any non-empty value keeps new sessions away; the pod leaves when its last one ends."""
+
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
 PORT_NAME = "greenroom"

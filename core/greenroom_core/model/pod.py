@@ -65,6 +65,10 @@ class Pod(Resource, frozen=True):
         return names.BUSY_LABEL in self.metadata.labels
 
     @property
+    def cordoned(self) -> bool:
+        return bool(self.metadata.annotations.get(names.CORDONED))
+
+    @property
     def ready(self) -> bool:
         return any(c.type == "Ready" and c.status is ConditionStatus.TRUE for c in self.status.conditions)
 

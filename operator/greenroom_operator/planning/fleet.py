@@ -81,8 +81,9 @@ class FleetPlan:
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
     revision = snapshot.fleet.revision if snapshot.fleet is not None else ""
-    current = [pod for pod in live if pod.revision == revision]
-    old = [pod for pod in live if pod.revision != revision]
+    cordoned = [pod for pod in live if pod.cordoned]
+    current = [pod for pod in live if pod.revision == revision and not pod.cordoned]
+    old = [pod for pod in live if pod.revision != revision and not pod.cordoned]
     size = _size(snapshot, current, len(live))
     missing = size.pods - len(current) - snapshot.being_made
     wake = [at for at in (_label_ends(snapshot, pod) for pod in live) if at is not None and at > snapshot.now]
@@ -91,14 +92,18 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     create = 0
     if missing > 0 and snapshot.template_error == "":
         if snapshot.now >= snapshot.attempts.not_before:
-            create = min(missing, CREATE_AT_ONCE_PODS, _room(snapshot, len(live), bool(old)))
+            create = min(missing, CREATE_AT_ONCE_PODS, _room(snapshot, len(current) + len(old), bool(old)))
         else:
             wake.append(snapshot.attempts.not_before)
     return FleetPlan(
         size=size,
         try_template=missing > 0 and snapshot.template_error is None,
         create=create,
-        delete=(*_surplus(snapshot, current, len(current) - size.pods), *_outdated(snapshot, current, old, size.pods)),
+        delete=(
+            *_surplus(snapshot, current, len(current) - size.pods),
+            *_outdated(snapshot, current, old, size.pods),
+            *_surplus(snapshot, cordoned, len(cordoned)),
+        ),
         unlabel=tuple(pod for pod in live if _over(_label_ends(snapshot, pod), snapshot.now)),
         wake_at=min(wake, default=None),
     )
@@ -139,7 +144,7 @@ def fleet_status(
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
     ready = [pod for pod in live if pod.ready]
     sessions = sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in snapshot.pods)
-    open_pods = [pod for pod in ready if pod.revision == fleet.revision]
+    open_pods = [pod for pod in ready if pod.revision == fleet.revision and not pod.cordoned]
     slots = sum(pod.slots for pod in live)
     free = sum(max(pod.slots - snapshot.sessions.get(pod.metadata.uid, 0), 0) for pod in open_pods)
     meta = fleet.runtime.metadata

@@ -70,8 +70,8 @@ class Rooms:
 
 
 def takes_sessions(pod: Pod) -> bool:
-    """Ready, staying, and alive."""
-    return pod.ready and not pod.leaving and not pod.finished
+    """Ready, staying, alive, and nobody keeps sessions away from it."""
+    return pod.ready and not pod.leaving and not pod.finished and not pod.cordoned
 
 
 def turn(session: AgentSession, since: datetime) -> tuple[bool, int, datetime, str]:

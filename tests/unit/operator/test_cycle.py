@@ -104,8 +104,9 @@ class TestBind:
             pod(leaving_for=1),
             pod(phase="Failed"),
             pod(slots=0),
+            pod(cordoned=True),
         ],
-        ids=["not ready", "leaving", "finished", "no slots"],
+        ids=["not ready", "leaving", "finished", "no slots", "cordoned"],
     )
     def test_no_other_pod_is_used(self, unfit: Any) -> None:
         assert binds(snapshot([session()], [unfit], of=fleet())) == {}

@@ -123,6 +123,13 @@ def test_a_rollout_adds_no_more_than_the_surge(
     assert plan_fleet(seen(*pods, of=fleet(replicas=4, surge=surge), being_made=being_made)).create == create
 
 
+def test_a_cordoned_pod_is_replaced_at_once_and_leaves_when_empty() -> None:
+    held = plan_fleet(seen(pod("a"), pod("b", cordoned=True), of=fleet(replicas=2), sessions={"uid-b": 1}))
+    assert (held.create, deleted(held)) == (1, [])
+    empty = plan_fleet(seen(pod("a"), pod("b", cordoned=True, busy=False), of=fleet(replicas=2)))
+    assert (empty.create, deleted(empty)) == (1, ["b"])
+
+
 def test_an_autoscaled_fleet_grows_for_those_who_wait() -> None:
     of = fleet(scaling=Autoscaling(max_pods=5, buffer_sessions=0), slots=2)
     plan = plan_fleet(seen(pod("a"), of=of, sessions={"uid-a": 2}, waiting=3))

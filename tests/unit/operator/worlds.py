@@ -70,6 +70,7 @@ def pod(
     phase: str = "Running",
     revision: str = REVISION,
     age: float = 100.0,
+    cordoned: bool = False,
 ) -> Pod:
     labels = {names.RUNTIME_LABEL: KEY.name, names.REVISION_LABEL: revision}
     return Pod(
@@ -81,7 +82,7 @@ def pod(
             creation_timestamp=ago(age),
             deletion_timestamp=ago(leaving_for) if leaving_for is not None else None,
             labels={**labels, **({names.BUSY_LABEL: "true"} if busy else {})},
-            annotations={names.SLOTS_ANNOTATION: str(slots)},
+            annotations={names.SLOTS_ANNOTATION: str(slots), **({names.CORDONED: "yes"} if cordoned else {})},
         ),
         spec=PodSpec(node_name="node"),
         status=PodStatus(

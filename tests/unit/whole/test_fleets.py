@@ -11,6 +11,8 @@ from tests.unit.whole.stage import NAMESPACE, Stage, stage
 from greenroom_api.backend import Started, StartRequest
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.kinds import PODS, RUNTIMES
+from greenroom_core.kube.patches import annotation_patch
+from greenroom_core.model import names
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
 from greenroom_operator.planning.fleet import IDLE_AFTER_SECONDS, PROVING_SECONDS
@@ -175,5 +177,27 @@ def test_an_idle_fleet_rolls_over_though_no_session_comes() -> None:
             took = await until_pods(here, 3) + await until_pods(here, 2, seconds=PROVING_SECONDS + 60)
             assert not before & set(await live_pods(here))
             assert took > PROVING_SECONDS - 1
+
+    run_virtual(story())
+
+
+def test_a_cordoned_pod_finishes_its_call_and_makes_way() -> None:
+    async def story() -> None:
+        async with stage() as here:
+            here.start_operator()
+            await here.create_runtime(replicas=1)
+            await here.create_session("stays", call="c1")
+            held = await here.until("stays", lambda s: s.status.joined_at is not None)
+            pod = held.status.pod_name or ""
+            await here.client.merge_patch(PODS, NAMESPACE, pod, annotation_patch({names.CORDONED: "yes"}))
+            await until_pods(here, 2)
+            await here.create_session("later", call="c2")
+            later = await here.until("later", lambda s: s.status.joined_at is not None)
+            assert later.status.pod_name != pod
+            await here.clock.sleep(200)
+            assert (await here.get("stays")).status.phase is Phase.RUNNING
+            await here.close("stays")
+            await until_pods(here, 1)
+            assert await live_pods(here) == [later.status.pod_name]
 
     run_virtual(story())
