@@ -45,7 +45,7 @@ class FakeGemini(VendorServer):
             return _refusal(404, "NOT_FOUND", "No such method")
         body = await request.json()
         self.asked.append(body)
-        if wrong := complaint(body):
+        if wrong := complaint(body, request.match_info["model"]):
             return _refusal(400, "INVALID_ARGUMENT", wrong)
         return await self._answer(request, body, fault)
 
@@ -96,8 +96,9 @@ def own_answer(body: dict[str, Any]) -> list[Block]:
     return said(*_words(f"You said: {question}"))
 
 
-def complaint(body: dict[str, Any]) -> str | None:
-    """What the real one would find wrong with a conversation."""
+def complaint(body: dict[str, Any], model: str = "gemini-2.5-flash-lite") -> str | None:
+    """What the real one would find wrong with a conversation; what it wants signed in the latest turn, this one wants
+    signed in all."""
     contents = body.get("contents") or []
     if not contents:
         return "contents is not specified"
@@ -107,8 +108,9 @@ def complaint(body: dict[str, Any]) -> str | None:
         given = [part["functionResponse"]["name"] for part in content["parts"] if "functionResponse" in part]
         if asked != given:
             return f"function responses {given} do not match the calls before them {asked}"
-        if any("functionCall" in part and "thoughtSignature" not in part for part in content["parts"][:1]):
-            return "function call is missing a thought_signature"
+        calls = [part for part in content["parts"] if "functionCall" in part]
+        if model.startswith("gemini-3") and any("thoughtSignature" not in part for part in calls[:1]):
+            return "Function call is missing a thought_signature in functionCall parts."
         for data in (part["inlineData"] for part in content["parts"] if "inlineData" in part):
             try:
                 picture_of(data)
@@ -121,7 +123,7 @@ def complaint(body: dict[str, Any]) -> str | None:
 async def _events(blocks: list[Block]) -> AsyncIterator[bytes]:
     for number, content in enumerate(blocks, 1):
         usage = {"promptTokenCount": 20, "candidatesTokenCount": number, "totalTokenCount": 20 + number}
-        yield b"data: " + json.dumps(content | {"usageMetadata": usage}).encode() + b"\r\n\r\n"
+        yield b"data: " + json.dumps({"usageMetadata": usage} | content).encode() + b"\r\n\r\n"
 
 
 def _words(text: str) -> list[str]:

@@ -10,10 +10,11 @@ import pytest
 from tests.fakes.gemini.server import SIGNATURE, FakeGemini, block, called, said
 from tests.fakes.vendor_server import KEY, Fault
 
-from greenroom.agent.conversation import Message, Role, ToolCall
+from greenroom.agent.conversation import Conversation, Message, Role, ToolCall
 from greenroom.agent.interfaces import ModelRequest, TextDelta, Usage
 from greenroom.plugins import gemini as plugin
 from greenroom.plugins.gemini.client import CLIENTS
+from greenroom.plugins.gemini.contents import NO_SIGNATURE
 from greenroom.plugins.vendor import Backoff, VendorError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ Piece = TextDelta | ToolCall | Usage
 
 
 def llm(server: FakeGemini, **more: Any) -> plugin.LLM:
-    return plugin.LLM("gemini-2.5-flash-lite", **{"api_key": KEY, "base_url": server.url, "backoff": QUICK} | more)
+    given = {"model": "gemini-2.5-flash-lite", "api_key": KEY, "base_url": server.url, "backoff": QUICK}
+    return plugin.LLM(**given | more)
 
 
 def request(model: plugin.LLM, *messages: Message) -> ModelRequest:
@@ -94,6 +96,77 @@ async def test_calls_side_by_side_with_ids_are_answered_in_one_turn(gemini: Fake
     assert responses[1]["response"] == {"result": "result of b"}
 
 
+async def test_rounds_of_calls_side_by_side_without_ids(gemini: FakeGemini) -> None:
+    """Only the first call of a step bears a signature; each comes back where it was."""
+    model = llm(gemini, model="gemini-3-flash-preview")
+    conversation = [HELLO]
+    for step in range(2):
+        second = block({"functionCall": {"name": "b", "args": {"step": step}}})
+        gemini.answers.append([called("a", {"step": step})[0], second, *said("")])
+        calls = tuple(piece for piece in await answer(model, *conversation, close=False) if isinstance(piece, ToolCall))
+        conversation.append(Message(Role.ASSISTANT, "", tool_calls=calls))
+        conversation += [Message(Role.TOOL, f"{call.name}{step}", tool_call_id=call.id) for call in calls]
+    await answer(model, *conversation)
+    steps = gemini.asked[-1]["contents"]
+    assert [content["role"] for content in steps] == ["user", "model", "user", "model", "user"]
+    assert [part.get("thoughtSignature") for part in steps[3]["parts"]] == [SIGNATURE, None]
+    assert [part["functionCall"]["args"] for part in steps[1]["parts"]] == [{"step": 0}] * 2
+    results = [part["functionResponse"]["response"]["result"] for part in steps[4]["parts"]]
+    assert results == ["a1", "b1"]
+
+
+@pytest.mark.parametrize("name", ["gemini-3-flash-preview", "models/gemini-3.1-pro-preview", "gemini-2.5-flash-lite"])
+async def test_a_conversation_of_another_day_or_model_goes_on(gemini: FakeGemini, name: str) -> None:
+    """Its calls have lost the signatures of the thoughts behind them, without which newer models refuse a call."""
+    calls = (ToolCall("1", "get_weather", {"location": "Rome"}), ToolCall("2", "get_time", {}))
+    earlier = Conversation()
+    earlier.add(Message(Role.USER, "How is Rome?"))
+    earlier.add(Message(Role.ASSISTANT, "", tool_calls=calls))
+    earlier.add(Message(Role.TOOL, "sunny", tool_call_id="1"))
+    earlier.add(Message(Role.TOOL, "noon", tool_call_id="2"))
+    earlier.add(Message(Role.ASSISTANT, "Sunny, at noon."))
+    today = Conversation()
+    today.restore(earlier.export())
+    assert text(await answer(llm(gemini, model=name), *today.messages, HELLO)) == "You said: Hello there"
+    signatures = [part.get("thoughtSignature") for part in gemini.asked[0]["contents"][1]["parts"]]
+    assert signatures == ([None, None] if "2.5" in name else [NO_SIGNATURE, None])
+
+
+async def test_a_call_that_it_garbled_is_asked_for_again(gemini: FakeGemini) -> None:
+    gemini.answers.append(said("", end="MALFORMED_FUNCTION_CALL"))
+    assert text(await answer(llm(gemini))) == "You said: Hello there"
+
+
+async def test_all_tokens_are_counted(gemini: FakeGemini) -> None:
+    used = {"promptTokenCount": 7, "toolUsePromptTokenCount": 2, "candidatesTokenCount": 3, "thoughtsTokenCount": 5}
+    first, last = said("Sun", "ny.")
+    gemini.answers.append([first | {"usageMetadata": {"promptTokenCount": 7}}, last | {"usageMetadata": used}])
+    assert (await answer(llm(gemini)))[-1] == Usage(9, 8)
+
+
+async def test_further_settings_are_those_of_the_sdk(gemini: FakeGemini) -> None:
+    from google.genai.types import GenerateContentConfig
+
+    config = GenerateContentConfig(top_p=0.5, temperature=0.1)
+    level = plugin.ThinkingLevel.LOW
+    await answer(
+        llm(gemini, model="gemini-3-flash-preview", config=config, temperature=0.7, seed=4, thinking_level=level)
+    )
+    asked = gemini.asked[0]["generationConfig"]
+    assert (asked["topP"], asked["temperature"], asked["seed"]) == (0.5, 0.7, 4)
+    assert asked["thinkingConfig"] == {"thinking_level": "LOW"}
+
+
+async def test_what_the_sdk_does_not_know_is_said_before_the_call(gemini: FakeGemini) -> None:
+    model = llm(gemini, temprature=0.5)
+    try:
+        with pytest.raises(ValueError, match=r"gemini\.LLM: temprature: Extra inputs are not permitted"):
+            await model.start()
+    finally:
+        await model.close()
+    assert gemini.requests == []
+
+
 async def test_a_conversation_with_gaps_is_told_as_gemini_takes_it(gemini: FakeGemini) -> None:
     lost = ToolCall("gone", "get_weather", {})
     conversation = (
@@ -160,7 +233,7 @@ async def test_an_end_without_a_reason_is_an_error(gemini: FakeGemini) -> None:
         await answer(llm(gemini))
 
 
-@pytest.mark.parametrize("why", ["SAFETY", "PROHIBITED_CONTENT", "MALFORMED_FUNCTION_CALL"])
+@pytest.mark.parametrize("why", ["SAFETY", "PROHIBITED_CONTENT"])
 async def test_a_refusal_names_its_reason(gemini: FakeGemini, why: str) -> None:
     gemini.answers.append(said("", end=why))
     with pytest.raises(VendorError, match=f"gave no answer: {why}"):

@@ -5,6 +5,9 @@ Install with the extra `gemini`. Importing this imports no SDK; that happens at 
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from greenroom.plugins.vendor import require
 
 require("google.genai", "gemini")
@@ -13,3 +16,10 @@ from greenroom.plugins.gemini.llm import LLM  # noqa: E402 - nothing is to be ha
 from greenroom.plugins.gemini.realtime import Realtime  # noqa: E402
 
 __all__ = ["LLM", "Realtime"]
+
+
+def __getattr__(name: str) -> Any:
+    """`gemini.ThinkingLevel` and `gemini.MediaResolution` are the SDK's own; a text does as well."""
+    if name in ("ThinkingLevel", "MediaResolution"):
+        return getattr(import_module("google.genai.types"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from greenroom.plugins.vendor import Key, Leases, VendorError, load
+from greenroom.plugins.vendor.wire_logs import hide_keys
 
 SDK = "google.genai"
 VENDOR = "Gemini"
@@ -50,6 +51,7 @@ class Pool:
 
 
 async def _open(account: Account) -> Pool:
+    hide_keys()
     genai, types = await load(SDK), await load("google.genai.types")
     http = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),

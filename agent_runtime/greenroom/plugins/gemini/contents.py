@@ -5,6 +5,7 @@ Everything is plain JSON in the API's own names, but for pictures, which are byt
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from greenroom.agent.tools import Tool
 
 MAX_REMEMBERED_CALLS = 400
+NO_SIGNATURE = base64.b64encode(b"skip_thought_signature_validator").decode()
 
 
 class CallMemory:
@@ -78,6 +80,14 @@ def contents(messages: Sequence[Message], memory: CallMemory, pictures: Sequence
     return told
 
 
+def signed(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`told`, whose calls all bear a signature where Gemini wants one: on the first of each step.
+
+    A call of another model, or of another day, has none; Gemini takes a word in its place that says so.
+    """
+    return [{**content, "parts": _signed(content["parts"])} for content in told]
+
+
 def declarations(tools: Iterable[Tool]) -> list[dict[str, Any]]:
     """The functions that the model may ask for."""
     declared = []
@@ -85,6 +95,11 @@ def declarations(tools: Iterable[Tool]) -> list[dict[str, Any]]:
         schema = {"parametersJsonSchema": tool.parameters} if tool.parameters.get("properties") else {}
         declared.append({"name": tool.name, "description": tool.description, **schema})
     return declared
+
+
+def _signed(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    first = next((part for part in parts if "functionCall" in part), None)
+    return [{"thoughtSignature": NO_SIGNATURE, **part} if part is first else part for part in parts]
 
 
 def _shown(pictures: Sequence[Shown]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def live_error(error: Exception, key: Key, *, opening: bool) -> VendorError | No
     yet, so that what Gemini does not like is in what it was opened with."""
     if type(error).__module__.startswith("websockets"):
         return _of_websocket(error, key, opening)
-    if type(error) is ValueError or type(error).__module__.startswith("pydantic"):
+    if type(error) in (ValueError, UnicodeDecodeError) or type(error).__module__.startswith("pydantic"):
         return Unreadable(error)
     code = getattr(error, "code", 0)
     if code is None:  # the SDK's error for a message without anything that it knows

@@ -16,11 +16,12 @@ from greenroom.agent.imaging import require_pillow
 from greenroom.agent.interfaces import TextDelta, Usage
 from greenroom.agent.sight import PictureWish
 from greenroom.plugins.gemini.client import CLIENTS, HTTP_ANSWERS, SDK, VENDOR, Account, Pool, translated
-from greenroom.plugins.gemini.contents import CallMemory, Shown, contents, declarations
+from greenroom.plugins.gemini.contents import CallMemory, Shown, contents, declarations, signed
+from greenroom.plugins.gemini.options import generation_options, signs_calls
 from greenroom.plugins.vendor import Service, VendorError, find_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 
     from aiohttp import ClientResponse
 
@@ -37,13 +38,17 @@ NEXT_TOKEN_SECONDS = 10.0
 PICTURE_SIDE = 768  # what one tile of Gemini's is: 258 tokens
 PICTURE_AGE_SECONDS = 5.0
 _GOOD_ENDS = frozenset(("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"))
+_BLUNDERS = frozenset(("MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"))  # now and then
 
 
 class LLM(Service[Account, Pool], interfaces.LLM):
     """A Gemini model. The key is `api_key`, GOOGLE_API_KEY or GEMINI_API_KEY; the address `base_url` or
     GOOGLE_GEMINI_BASE_URL. Raises :class:`ValueError` without a key.
 
-    `thinking_budget` is how many tokens it may think before it speaks: 0 is none, None what the model does by itself.
+    `thinking_budget` is how many tokens it may think before it speaks: 0 is none, None what the model does by itself;
+    from Gemini 3 on it is `thinking_level` ("minimal", "low", "medium", "high"). `config` is a `GenerateContentConfig`
+    of the SDK or a mapping; its fields may be arguments of their own as well. What the SDK does not know is a
+    :class:`ValueError` before the agent joins.
 
     With `pictures` it sees what the call shows when a question is asked: the latest picture of each of so many
     participants at most, none older than `picture_age_seconds`, each made no larger than `picture_side` pixels. Needs
@@ -53,12 +58,12 @@ class LLM(Service[Account, Pool], interfaces.LLM):
     def __init__(
         self,
         model: str = DEFAULT_MODEL,
-        *,
         api_key: str | None = None,
+        *,
         base_url: str | None = None,
-        temperature: float | None = None,
-        max_output_tokens: int | None = None,
         thinking_budget: int | None = None,
+        thinking_level: str | None = None,
+        config: Mapping[str, Any] | Any | None = None,
         pictures: int = 0,
         picture_side: int = PICTURE_SIDE,
         picture_age_seconds: float = PICTURE_AGE_SECONDS,
@@ -66,6 +71,7 @@ class LLM(Service[Account, Pool], interfaces.LLM):
         first_token_seconds: float = FIRST_TOKEN_SECONDS,
         next_token_seconds: float = NEXT_TOKEN_SECONDS,
         clock: Clock | None = None,
+        **more: Any,
     ) -> None:
         key = find_key("gemini.LLM", api_key, "GOOGLE_API_KEY", "GEMINI_API_KEY")
         super().__init__(
@@ -78,17 +84,21 @@ class LLM(Service[Account, Pool], interfaces.LLM):
             clock=clock,
         )
         self._model = model
-        wanted = {
-            "temperature": temperature,
-            "maxOutputTokens": max_output_tokens,
-            "thinkingConfig": None if thinking_budget is None else {"thinkingBudget": thinking_budget},
-        }
-        self._options = {name: value for name, value in wanted.items() if value is not None}
+        self._options = generation_options(model, config, thinking_budget, thinking_level, **more)
         if pictures:
             require_pillow()
             self.picture_wish = PictureWish(pictures, picture_age_seconds)
         self._picture_side = picture_side
         self._memory = CallMemory()
+
+    async def start(self) -> None:
+        """Raises :class:`ValueError` for a field of the configuration that the SDK does not know."""
+        await super().start()
+        assert self._pool is not None
+        try:
+            self._pool.types.GenerateContentConfig.model_validate(self._options)
+        except ValueError as error:
+            raise ValueError(f"gemini.LLM: {_complaint(error)}") from None
 
     async def respond(self, request: ModelRequest) -> AsyncIterator[Piece]:
         async with aclosing(self._asked(lambda: self._answer(request))) as pieces:
@@ -112,7 +122,7 @@ class LLM(Service[Account, Pool], interfaces.LLM):
         try:
             stream = await self._pool.sdk.aio.models.generate_content_stream(
                 model=self._model,
-                contents=contents(request.messages, self._memory, pictures),
+                contents=self._contents(request, pictures),
                 config=self._pool.types.GenerateContentConfig.model_validate(self._config(request)),
             )
             async for chunk in stream:
@@ -121,15 +131,19 @@ class LLM(Service[Account, Pool], interfaces.LLM):
             for http_answer in http_answers:
                 http_answer.close()  # does nothing to one that was read to its end
 
+    def _contents(self, request: ModelRequest, pictures: Sequence[Shown]) -> list[dict[str, Any]]:
+        told = contents(request.messages, self._memory, pictures)
+        return signed(told) if signs_calls(self._model) else told
+
     async def _shown(self, seen: Seen) -> Shown:
         jpeg = await seen.frame.within(self._picture_side).jpeg()
         return Shown(seen.participant.name or seen.participant.id, jpeg)
 
     def _config(self, request: ModelRequest) -> dict[str, Any]:
         return {
-            "systemInstruction": request.instructions or None,
+            "system_instruction": request.instructions or None,
             "tools": [{"functionDeclarations": declarations(request.tools)}] if request.tools else None,
-            "automaticFunctionCalling": {"disable": True},
+            "automatic_function_calling": {"disable": True},
             **self._options,
         }
 
@@ -153,7 +167,7 @@ class _Answer:
         if self._ended is None:
             raise VendorError(f"{VENDOR} stopped in the middle of its answer", retryable=self._empty)
         if self._empty and self._ended not in _GOOD_ENDS:
-            raise VendorError(f"{VENDOR} gave no answer: {self._ended}")
+            raise VendorError(f"{VENDOR} gave no answer: {self._ended}", retryable=self._ended in _BLUNDERS)
         if self._usage is not None:
             yield self._tokens()
 
@@ -174,4 +188,14 @@ class _Answer:
     def _tokens(self) -> Usage:
         used = self._usage
         spoken = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
-        return Usage(used.prompt_token_count or 0, spoken)
+        read = (used.prompt_token_count or 0) + (used.tool_use_prompt_token_count or 0)
+        return Usage(read, spoken)
+
+
+def _complaint(error: ValueError) -> str:
+    """The first thing that the SDK's types find wrong, without the value: it may be long."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    first = errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
