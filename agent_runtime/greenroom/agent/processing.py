@@ -52,7 +52,7 @@ class Processing:
             overheard.forget(participant)
 
     async def _watch(self, processor: VideoProcessor, view: View) -> None:
-        trials = Trials(processor.limit_seconds, lambda error: self._report(processor, error), self._clock)
+        trials = self._trials(processor)
         try:
             while True:
                 seen = await view.next()
@@ -63,12 +63,19 @@ class Processing:
             _sum_up(processor, f"{view.dropped} frames", trials.failures)
 
     async def _listen(self, processor: AudioProcessor, overheard: Overhearing) -> None:
-        trials = Trials(processor.limit_seconds, lambda error: self._report(processor, error), self._clock)
+        trials = self._trials(processor)
         try:
             while True:
                 await trials.succeed(processor.process_audio(*await overheard.next()))
         finally:
             _sum_up(processor, f"{overheard.dropped_seconds:.1f} s of sound", trials.failures)
+
+    def _trials(self, processor: VideoProcessor | AudioProcessor) -> Trials:
+        def report(error: Exception) -> None:
+            processor.metrics.on_processor_error()
+            self._report(processor, error)
+
+        return Trials(processor.limit_seconds, report, self._clock)
 
 
 class Trials:

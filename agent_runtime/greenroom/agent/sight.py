@@ -9,6 +9,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from greenroom.observability.process import DROPPED_PICTURES
+
 if TYPE_CHECKING:
     from greenroom.agent.participants import Participant
     from greenroom.agent.video import VideoFrame
@@ -58,7 +60,9 @@ class View:
         return seen
 
     def show(self, seen: Seen) -> None:
-        self.dropped += seen.participant.id in self._waiting and seen.frame.at > self._due_at
+        if seen.participant.id in self._waiting and seen.frame.at > self._due_at:
+            self.dropped += 1
+            DROPPED_PICTURES.inc()
         self._waiting[seen.participant.id] = seen
         self._shown.set()
 

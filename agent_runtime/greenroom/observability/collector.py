@@ -14,6 +14,8 @@ from greenroom.observability.process import PART_ERRORS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PARTS = ("llm", "stt", "tts", "vlm", "realtime", "processor")
+
 
 class MetricsCollector:
     """Takes reports for one component and passes them on to its parents."""
@@ -21,7 +23,7 @@ class MetricsCollector:
     def __init__(self, parent: MetricsCollector | None = None) -> None:
         self._metrics = AgentMetrics()
         self._parent: MetricsCollector | None = None
-        self._errors = {part: Counter(f"Errors of {part}") for part in ("llm", "stt", "tts", "vlm", "realtime")}
+        self._errors = {part: Counter(f"Errors of {part}") for part in PARTS}
         if parent is not None:
             self.merge(parent)
 
@@ -35,7 +37,7 @@ class MetricsCollector:
 
     @property
     def errors(self) -> dict[str, int]:
-        """Errors so far by part: llm, stt, tts, vlm, realtime."""
+        """Errors so far by part (:data:`PARTS`)."""
         return {part: counter.value() for part, counter in self._errors.items()}
 
     def merge(self, parent: MetricsCollector) -> None:
@@ -138,6 +140,9 @@ class MetricsCollector:
 
     def on_realtime_error(self) -> None:
         self._count_error("realtime")
+
+    def on_processor_error(self) -> None:
+        self._count_error("processor")
 
     def _count_error(self, part: str) -> None:
         PART_ERRORS.labels(part).inc()

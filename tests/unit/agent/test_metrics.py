@@ -127,7 +127,7 @@ def test_errors_are_counted_and_are_in_no_figure() -> None:
     part.on_stt_error()
     part.on_llm_error()
     part.on_llm_error()
-    assert agent.errors == {"llm": 2, "stt": 1, "tts": 0, "vlm": 0, "realtime": 0}
+    assert agent.errors == {"llm": 2, "stt": 1, "tts": 0, "vlm": 0, "realtime": 0, "processor": 0}
     assert agent.metrics.to_dict() == AgentMetrics().to_dict()
 
 

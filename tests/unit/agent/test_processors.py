@@ -147,6 +147,7 @@ def test_a_slow_a_hanging_and_a_failing_one_delay_nobody() -> None:
     wrong = [str(event.error) for event in play.errors if isinstance(event.error, ValueError)]
     assert wrong == ["frame 1", "frame 2", "frame 3", "frame 4", "frame 5"], "after 0, 1, 3, 7 and 15 s"
     assert {event.part for event in play.errors} == {"processor"}
+    assert failing.metrics.errors["processor"] == 5
 
 
 def test_pauses_after_failures_begin_anew_with_a_success() -> None:

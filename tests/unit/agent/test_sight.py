@@ -10,6 +10,7 @@ from greenroom.agent.imaging import Rgb
 from greenroom.agent.participants import Participant
 from greenroom.agent.sight import PictureWish, Sight, View
 from greenroom.agent.video import VideoFrame
+from greenroom.observability.process import DROPPED_PICTURES
 
 ALICE, BOB = Participant("alice", "Alice"), Participant("bob", "Bob")
 CLOCK = VirtualClock()
@@ -17,6 +18,10 @@ CLOCK = VirtualClock()
 
 def frame() -> VideoFrame:
     return VideoFrame(1, 1, CLOCK.boot(), Rgb(1, 1, b"rgb"))
+
+
+def counted() -> float:
+    return DROPPED_PICTURES.collect()[0].samples[0].value
 
 
 async def film(sight: Sight, frames: int, fps: float = 30.0, who: Participant = ALICE) -> list[VideoFrame]:
@@ -58,6 +63,7 @@ def test_each_looker_gets_the_latest_at_its_own_rate() -> None:
 def test_what_a_busy_looker_misses_is_dropped_and_counted() -> None:
     async def scene() -> None:
         sight = Sight(CLOCK)
+        before = counted()
         seen: list[tuple[str, float]] = []
         view = sight.view(30.0)
         looking = asyncio.create_task(look(view, seen, busy_seconds=0.5))
@@ -66,6 +72,7 @@ def test_what_a_busy_looker_misses_is_dropped_and_counted() -> None:
         assert len(seen) == 4
         assert all(at in [one.at for one in shown] for _, at in seen)
         assert 48 <= view.dropped <= 60 - len(seen)
+        assert counted() - before == view.dropped
 
     run_virtual(scene())
 
