@@ -21,27 +21,37 @@ class Intake:
         self._chunk_bytes = chunk_bytes
         self._clock = clock
         self._pcm = bytearray()
-        self._ready = asyncio.Event()
+        self._reader: asyncio.Future[bool] | None = None
 
     def push(self, pcm: bytes) -> None:
         self._pcm += pcm
         if len(self._pcm) > CAPACITY_BYTES:
             self._drop()
         if len(self._pcm) >= self._chunk_bytes:
-            self._ready.set()
+            self._wake(True)
 
     async def chunk(self, patience_seconds: float | None) -> bytes | None:
-        """The next chunk; None if none came within `patience_seconds` (None: wait for ever)."""
-        if len(self._pcm) < self._chunk_bytes:
-            self._ready.clear()
-            try:
-                async with self._clock.timeout(patience_seconds):
-                    await self._ready.wait()
-            except TimeoutError:
-                return None
+        """The next chunk; None if none came within `patience_seconds` (None: wait for ever). One reader at a time."""
+        if len(self._pcm) < self._chunk_bytes and not await self._more(patience_seconds):
+            return None
         chunk = bytes(self._pcm[: self._chunk_bytes])
         del self._pcm[: self._chunk_bytes]
         return chunk
+
+    async def _more(self, patience_seconds: float | None) -> bool:
+        """Whether there is a chunk in time. Runs for each chunk of each call, and so goes without an Event."""
+        self._reader = asyncio.get_running_loop().create_future()
+        timer = None if patience_seconds is None else self._clock.later(patience_seconds, lambda: self._wake(False))
+        try:
+            return await self._reader
+        finally:
+            self._reader = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self, ready: bool) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(ready)
 
     def _drop(self) -> None:
         """Whole chunks of the oldest, so that the reader's stay whole samples."""
