@@ -25,8 +25,8 @@ TESTED = {
     *("basic.py", "cors.py", "custom_app.py", "custom_routes.py", "launcher_only.py"),
     *("limits.py", "permissions.py", "scaling.py"),
 }
-ELSEWHERE = {"console_agent.py", "voice_agent.py"}
-"""They have tests of their own, as agents and in pods."""
+ELSEWHERE = {"console_agent.py", "talk_agent.py", "voice_agent.py"}
+"""They have tests of their own, as agents, in pods and in a browser."""
 
 
 def test_none_is_forgotten() -> None:

@@ -11,7 +11,7 @@ Needs the extra `api`; nothing else of the library imports this package before i
 
 from __future__ import annotations
 
-from greenroom.serve.application import fast_api
+from greenroom.serve.application import fast_api, talk_router
 from greenroom.serve.backend import LocalBackend
 from greenroom.serve.programs import api, serve
 from greenroom_api.app import lifespan, router
@@ -35,4 +35,5 @@ __all__ = [
     "lifespan",
     "router",
     "serve",
+    "talk_router",
 ]

@@ -9,13 +9,16 @@ from fastapi.middleware.cors import CORSMiddleware
 from greenroom.observability import process
 from greenroom.options import allow_all
 from greenroom.serve.backend import LocalBackend
+from greenroom_api import talk
 from greenroom_api.app import create_app, equip
 from greenroom_api.dependencies import Permissions
+from greenroom_api.settings import TurnSettings
+from greenroom_core.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastapi import FastAPI
+    from fastapi import APIRouter, FastAPI
 
     from greenroom.launcher import AgentLauncher
     from greenroom.options import ServeOptions
@@ -47,6 +50,12 @@ def fast_api(launcher: AgentLauncher, options: ServeOptions, *, clock: Clock | N
     app.state.launcher = launcher
     app.state.options = options
     return app
+
+
+def talk_router() -> APIRouter:
+    """The page at /talk, for an application of one's own that has `router` below the same prefix; its relays come from
+    GREENROOM_TURN_URL and its like. Raises BadSetting."""
+    return talk.router(load(TurnSettings, "serve", ()))
 
 
 def _checks(options: ServeOptions) -> dict[str, Callable[..., Any]]:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Header, HTTPException
 from tests.unit.serve.rig import application, client, files
 
 from greenroom.options import ServeOptions
+from greenroom.serve import talk_router
 from greenroom_api import talk
 from greenroom_api.app import create_app
 from greenroom_api.settings import TurnSettings
@@ -148,7 +149,7 @@ async def test_nothing_is_added_to_an_application_of_ones_own() -> None:
     talk.install(own, TURN)
     async with client(own) as http:
         assert (await http.get("/talk")).status_code == 404
-    own.include_router(talk.router(TURN), prefix="/agents")
+    own.include_router(talk_router(), prefix="/agents")
     async with client(own) as http:
         assert (await http.get("/agents/talk")).status_code == 200
         assert (await http.get("/agents/talk/settings/room")).status_code == 200
