@@ -97,6 +97,7 @@ class _Session:
         self._ears = Ears(eager=False)
         self._text = ""
         self._calls: dict[str, str] = {}
+        self._results: list[Message] = []
         self._reply: asyncio.Task[None] | None = None
         self._sounding = False
 
@@ -151,11 +152,11 @@ class _Session:
 
     async def _take_realtime(self, content: Message) -> None:
         if "audio" in content:
-            await self._hear(self._ears.hear(base64.b64decode(content["audio"]["data"])))
+            await self._hear(self._ears.hear(_bytes(content["audio"])))
         elif "audioStreamEnd" in content:
             await self._hear(self._ears.end())
         elif "video" in content:
-            self.server.pictures.append(base64.b64decode(content["video"]["data"]))
+            self.server.pictures.append(_bytes(content["video"]))
         elif "text" in content:
             await self._interrupt()
             await self._answer(content["text"])
@@ -172,8 +173,10 @@ class _Session:
             if name is None:
                 await self._close(1008, "Requested entity was not found.")
                 return
-            self._context.append({"role": "user", "parts": [{"functionResponse": response | {"name": name}}]})
+            self._results.append({"functionResponse": response | {"name": name}})
         if not self._calls:
+            self._context.append({"role": "user", "parts": self._results})
+            self._results = []
             self._begin_reply()
 
     async def _hear(self, signals: list[Signal]) -> None:
@@ -229,11 +232,11 @@ class _Session:
             await self._call(calls)
             return
         await self._content({"turnComplete": True})
-        await self.send({"usageMetadata": {"promptTokenCount": 20, "responseTokenCount": 5, "totalTokenCount": 25}})
         if self.server.resumable and "sessionResumption" in self._setup:
             handle = f"handle-{len(self.server.kept)}"
             self.server.kept[handle] = list(self._context)
             await self.send({"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
+        await self.send({"usageMetadata": {"promptTokenCount": 20, "responseTokenCount": 5, "totalTokenCount": 25}})
 
     async def _call(self, calls: list[Message]) -> None:
         wanted = []
@@ -308,6 +311,10 @@ class _Session:
             {"serverContent": {}},
         ):
             await self._socket.send_bytes(json.dumps(message).encode())
+
+
+def _bytes(blob: Message) -> bytes:
+    return base64.b64decode(blob["data"], altchars=b"-_")
 
 
 def tone(text: str) -> bytes:

@@ -16,6 +16,7 @@ from greenroom.plugins.deepgram.flux import FluxTurns
 from greenroom.plugins.deepgram.line import Line
 from greenroom.plugins.deepgram.options import Options, addresses
 from greenroom.plugins.vendor import Backoff, Key, Leases, VendorError, find_key, load
+from greenroom.plugins.vendor.wire_logs import hide_keys
 from greenroom.warmup import Warmable
 from greenroom_core.clock import SystemClock
 
@@ -35,6 +36,7 @@ START_ATTEMPTS = 3
 
 async def _open(account: tuple[Key, str]) -> tuple[Any, Any]:
     """The SDK's client for the API key and address of `account`, and the HTTP client that it wants and never uses."""
+    hide_keys()
     deepgram, environments, httpx = await load("deepgram"), await load("deepgram.environment"), await load("httpx")
     key, base_url = account
     http, socket = addresses(base_url)

@@ -90,16 +90,20 @@ class Live:
     async def messages(self) -> AsyncGenerator[Any, None]:
         """What comes, until the connection ends with an error; an :class:`Unreadable` in place of what is one."""
         lost = 0
+        failure: VendorError
         while lost < MAX_UNREADABLE:
             try:
                 async for message in self._session.receive():  # ends with each turn
                     lost = 0
                     yield message
                 continue
+            except (TypeError, AttributeError, KeyError) as error:  # the SDK's own, over what it does not know
+                failure = Unreadable(error)
             except Exception as error:
-                failure = live_error(error, self._key, opening=False)
-                if failure is None:
+                told = live_error(error, self._key, opening=False)
+                if told is None:
                     raise
+                failure = told
             if not isinstance(failure, Unreadable):
                 raise failure
             lost += 1
