@@ -11,6 +11,8 @@ from tests.fakes.virtual_time import VirtualClock, run_virtual
 
 from greenroom.agent import Agent, User
 from greenroom.agent.audio import silence
+from greenroom.agent.imaging import Rgb
+from greenroom.agent.video import VideoFrame
 
 DOCS = Path(__file__).parents[3] / "docs" / "plugins.md"
 
@@ -45,3 +47,29 @@ def test_an_agent_made_of_them_hears_and_answers() -> None:
     assert said[-1] == ("assistant", "You said: hey")
     assert edge.connection is not None
     assert len(edge.connection.sent) == 30, "0.2 s a word, in frames of 20 ms"
+
+
+def test_its_processor_knows_whether_the_light_is_on() -> None:
+    light, clock = shown()["Light"](), VirtualClock()
+    edge = scripted.Edge(clock)
+    agent = Agent(
+        edge=edge,
+        agent_user=User(id="agent"),
+        llm=scripted.Llm(clock, []),
+        tts=scripted.Tts(clock),
+        processors=[light],
+        clock=clock,
+    )
+
+    async def scene() -> list[bool]:
+        seen = []
+        async with agent.join(await agent.create_call("default", "c")):
+            assert edge.connection is not None
+            for value in (240, 10):
+                picture = Rgb(128, 72, bytes([value]) * (128 * 72 * 3))
+                edge.connection.sink.video_received(scripted.CALLER, VideoFrame(128, 72, clock.boot(), picture))
+                await clock.sleep(0.6)
+                seen.append(light.on[scripted.CALLER.id])
+        return seen
+
+    assert run_virtual(scene()) == [True, False]
