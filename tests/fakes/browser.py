@@ -6,9 +6,11 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, VideoStreamTrack
 from tests.fakes.stream.caller import Ear, Microphone
+
+from greenroom.plugins.local.webrtc.closing import PeerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,15 +26,17 @@ class Browser:
         self.ear = Ear()
         self.messages: list[dict[str, Any]] = []
         self.connected = asyncio.Event()
+        self.open = asyncio.Event()
         self.over = asyncio.Event()
         self._changed = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.peer = PeerConnection(RTCConfiguration(iceServers=[]))
         self.peer.addTrack(self.microphone)
         if video:
             self.peer.addTrack(VideoStreamTrack())
         self.channel = self.peer.createDataChannel("greenroom")
         self.channel.on("message", self._read)
+        self.channel.on("open", self.open.set)
         self.channel.on("close", self.over.set)
         self.peer.on("track", self._listen)
         self.peer.on("connectionstatechange", self._follow)

@@ -24,7 +24,7 @@ class Channel:
 
     def __init__(self, goodbye: Callable[[], None]) -> None:
         self._goodbye = goodbye
-        self._waiting: deque[str] = deque(maxlen=WAITING_MESSAGES)
+        self._waiting: deque[str] = deque()
         self._channel: Any = None
         self._empty = asyncio.Event()
         self.dropped = 0
@@ -40,24 +40,26 @@ class Channel:
             self.send(self._waiting.popleft())
 
     def send(self, message: str | None) -> None:
-        """Give out `message`; None and what there is no room for is counted and gone."""
-        channel = self._channel
-        if message is not None and channel is None:
-            self.dropped += len(self._waiting) == WAITING_MESSAGES
-            self._waiting.append(message)
-        elif message is None or channel.readyState != "open" or self._full(len(message)):
+        """Give out `message`. None, which was too long to be one, and what there is no room for is dropped and counted;
+        after the browser's end nobody is told."""
+        if message is None or (self._channel is None and len(self._waiting) == WAITING_MESSAGES):
             self.dropped += 1
-        else:
-            self._empty.clear()
-            channel.send(message)
+        elif self._channel is None:
+            self._waiting.append(message)
+        elif self._channel.readyState == "open":
+            self._give_out(message)
 
     async def sent(self) -> None:
         """All messages are on their way; may never be, if the other side has gone."""
         if self._channel is not None and self._channel.readyState == "open" and self._channel.bufferedAmount:
             await self._empty.wait()
 
-    def _full(self, more: int) -> bool:
-        return bool(self._channel.bufferedAmount + more > MAX_BUFFERED_BYTES)
+    def _give_out(self, message: str) -> None:
+        if self._channel.bufferedAmount + len(message) > MAX_BUFFERED_BYTES:
+            self.dropped += 1
+            return
+        self._empty.clear()
+        self._channel.send(message)
 
     def _hear(self, message: object) -> None:
         if is_goodbye(message):

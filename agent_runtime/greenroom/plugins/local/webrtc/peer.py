@@ -13,13 +13,13 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCIceServer,
-    RTCPeerConnection,
     RTCRtpReceiver,
     RTCSessionDescription,
 )
 
 from greenroom.agent.cancellation import outlast
 from greenroom.plugins.local.webrtc.channel import Channel
+from greenroom.plugins.local.webrtc.closing import PeerConnection
 from greenroom.plugins.local.webrtc.ears import Ears
 from greenroom.plugins.local.webrtc.offers import OfferError, prepared, tuned
 from greenroom.plugins.local.webrtc.voice import Voice
@@ -49,7 +49,7 @@ class Peer:
         self.ears = Ears(hear, clock)
         self.channel = Channel(self.over.set)
         self.video_track: Any = None
-        self._connection = RTCPeerConnection(_configuration(servers))
+        self._connection = PeerConnection(_configuration(servers))
         self._connection.on("connectionstatechange", self._follow)
         self._connection.on("datachannel", self.channel.take)
         self._add_sound()
