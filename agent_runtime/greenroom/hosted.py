@@ -29,8 +29,9 @@ class HostedAgent(Protocol):
     """What a host needs of an agent.
 
     Used when present: `adopt_id(session_id)`, `wait_joined()`, `set_video_track_override_path(path)`,
-    `on_answer(tell)`, which has `tell` called with what the edge answers to an offer, and the parts `llm`, `tts`,
-    `stt`, `turn_detection`, `processors`, of which those that can be warmed up are.
+    `say_goodbye(reason)`, which is awaited before the host ends a call, `on_answer(tell)`, which has `tell` called with
+    what the edge answers to an offer, and the parts `llm`, `tts`, `stt`, `turn_detection`, `processors`, of which those
+    that can be warmed up are.
     """
 
     @property
@@ -96,6 +97,13 @@ def _misfit(answer: Any) -> str:
     if len(answer) > ANSWER_MAX_LENGTH:
         return f"it has {len(answer)} characters, at most {ANSWER_MAX_LENGTH} fit"
     return "" if _is_unicode(answer) else "it has half a surrogate pair"
+
+
+async def say_goodbye(agent: HostedAgent, reason: str) -> None:
+    """Has an agent that can say that it has to go; `reason` is the session's end reason."""
+    goodbye = getattr(agent, "say_goodbye", None)
+    if callable(goodbye):
+        await goodbye(reason)
 
 
 async def close(agent: HostedAgent) -> None:

@@ -36,6 +36,9 @@ LEAVING_IS_SLOW_AFTER_SECONDS = 1.0
 _CLOSE_AT_LEAST_SECONDS = 5.0
 # A start timeout and this together stay below the time after which an unstarted session is given to another pod.
 _GIVE_UP_BUILD_AFTER_SECONDS = 10.0
+_GOODBYE_SECONDS = 8.0
+# Ends that come from us while somebody may be speaking with the agent.
+_GOODBYE_REASONS = frozenset({EndReason.DRAINED, EndReason.MAX_DURATION})
 
 
 class SessionLife:
@@ -290,6 +293,8 @@ class SessionLife:
         if self.task.done():
             return self._own_end(self.task)
         reason, message = self._verdict_asked
+        if reason in _GOODBYE_REASONS:
+            await self._say_goodbye(self.task, reason)
         self.task.cancel()
         begun = self._clock.boot()
         if not await self._settled(self.task, self._limits.leave_timeout_seconds):
@@ -299,6 +304,18 @@ class SessionLife:
             self._log_error("join_call, while leaving,", error)
             message = f"{message}; while leaving: {described(error)}".removeprefix("; ")
         return reason, message
+
+    async def _say_goodbye(self, task: asyncio.Task[None], reason: EndReason) -> None:
+        """The agent may say that it has to go, while its call goes on; no longer than half of the time that is left."""
+        assert self.agent is not None
+        left = min(self._limits.leave_timeout_seconds, self._last_moment - self._clock.boot())
+        saying = asyncio.create_task(hosted.say_goodbye(self.agent, reason), name=f"bye-{self.assignment.session_id}")
+        await self._wait_until(self._clock.boot() + min(_GOODBYE_SECONDS, left / 2), saying, task)
+        if not saying.done():
+            saying.cancel()
+            self._linger(saying)
+        elif not saying.cancelled() and (error := saying.exception()) is not None:
+            self._log_error("the agent's goodbye", error)
 
     def _own_end(self, task: asyncio.Task[None]) -> tuple[EndReason, str]:
         """join_call is over, though nobody in here ended it."""

@@ -30,14 +30,14 @@ from greenroom.observability import MetricsCollector
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
     from os import PathLike
     from typing import Unpack
 
     from greenroom.agent.calls import Call, Edge
     from greenroom.agent.casting import Cast
     from greenroom.agent.foreign import ForeignArguments
-    from greenroom.agent.interfaces import LLM, TTS, VAD, Component, TurnDetection
+    from greenroom.agent.interfaces import LLM, TTS, VAD, Component, FunctionSource, TurnDetection
     from greenroom.agent.participants import Participant, User
     from greenroom.agent.realtime import Realtime
     from greenroom.agent.subscriptions import Handler
@@ -68,6 +68,7 @@ class Agent:
         vad: VAD | None = None,
         turn_detection: TurnDetection | None = None,
         processors: Sequence[Any] | None = (),
+        mcp_servers: Sequence[FunctionSource] | None = (),
         broadcast_metrics: bool = False,
         broadcast_metrics_interval: float = 5.0,
         clock: Clock | None = None,
@@ -76,7 +77,9 @@ class Agent:
         check_foreign(foreign)
         if turn_detection is None and isinstance(stt, STT):
             turn_detection = SilenceTurnDetection()
-        self._parts = Components(edge, llm, stt, tts, vad, turn_detection, tuple(processors or ()))
+        self._parts = Components(
+            edge, llm, stt, tts, vad, turn_detection, tuple(processors or ()), tuple(mcp_servers or ())
+        )
         self._parts.check()
         self._collector = MetricsCollector()
         self._parts.report_to(self._collector)
@@ -98,6 +101,7 @@ class Agent:
         self._entered = False
         self._entering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._goodbye: Callable[[str], Awaitable[None]] | None = None
         self._join_settled = asyncio.Event()
 
     # --- what it is ---
@@ -133,6 +137,10 @@ class Agent:
     @property
     def processors(self) -> tuple[Any, ...]:
         return self._parts.processors
+
+    @property
+    def mcp_servers(self) -> tuple[FunctionSource, ...]:
+        return self._parts.mcp_servers
 
     @property
     def metrics(self) -> AgentMetrics:
@@ -174,6 +182,18 @@ class Agent:
         self._answer_wanted.append(tell)
         if self._answer is not None:
             tell(self._answer)
+
+    def before_leaving(self, goodbye: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
+        """Await `goodbye(reason)` when the host is about to end the call: its pod leaves (`Drained`) or the session has
+        lasted as long as it may (`MaxDuration`). It has about 8 s, to `await agent.say("I have to go.")` for instance.
+        """
+        self._goodbye = goodbye
+        return goodbye
+
+    async def say_goodbye(self, reason: str) -> None:
+        """For the host: what was given to :meth:`before_leaving`. Raises what that raises."""
+        if self._goodbye is not None and self._closing is None:
+            await self._goodbye(reason)
 
     def subscribe(self, handler: Handler) -> Handler:
         """Call `handler` with the events (`greenroom.agent.events`) that its argument is annotated with."""
