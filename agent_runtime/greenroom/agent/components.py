@@ -111,6 +111,13 @@ def _check_processor(processor: object) -> None:
                 f"processors: {type(processor).__name__} has {method} and is no greenroom.agent.{plug.__name__}: "
                 "derive it from that"
             )
+        if isinstance(processor, plug) and not inspect.iscoroutinefunction(getattr(processor, method)):
+            raise ValueError(f"processors: {type(processor).__name__}.{method} is not async: write `async def`")
+    for pace in ("fps", "seconds"):
+        if isinstance(processor, VideoProcessor | AudioProcessor) and not getattr(processor, pace, 1.0) > 0:
+            raise ValueError(
+                f"processors: {type(processor).__name__}.{pace} is {getattr(processor, pace)}: more than 0"
+            )
 
 
 async def guarded(step: Awaitable[object], what: str, clock: Clock) -> None:

@@ -33,6 +33,10 @@ class PictureWish:
     count: int = 1
     max_age_seconds: float = 5.0
 
+    def __post_init__(self) -> None:
+        if self.count < 1 or not self.max_age_seconds > 0:
+            raise ValueError(f"{self}: at least one picture, of an age of more than 0 s")
+
 
 class View:
     """One looker. Gets at most `fps` frames a second of all participants in turn, each the latest of its participant.

@@ -249,6 +249,17 @@ def test_a_processor_of_another_shape_is_refused_with_the_way_out() -> None:
         Play(TheirShape())
 
 
+class Unasync(VideoProcessor):
+    def process_video(self, participant: Participant, frame: VideoFrame) -> None: ...  # type: ignore[override]
+
+
+def test_one_that_would_block_or_never_run_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Unasync\.process_video is not async: write `async def`"):
+        Play(Unasync())
+    with pytest.raises(ValueError, match=r"Looker\.fps is 0: more than 0"):
+        Play(Looker(fps=0))
+
+
 def test_a_call_ends_while_a_processor_is_at_work() -> None:
     looker = Looker(30.0, lambda _: 3600.0)
     play = Play(looker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.fakes.virtual_time import VirtualClock, run_virtual
 
 from greenroom.agent.imaging import Rgb
@@ -103,6 +104,12 @@ def test_who_is_gone_is_not_seen_any_more() -> None:
         assert [seen.participant for seen in sight.pictures(PictureWish(count=5))] == [BOB]
 
     run_virtual(scene())
+
+
+def test_a_wish_for_nothing_is_an_error() -> None:
+    for count, age in ((0, 1.0), (-1, 1.0), (1, 0.0)):
+        with pytest.raises(ValueError, match="at least one picture"):
+            PictureWish(count, age)
 
 
 def test_a_model_gets_the_latest_of_the_last_few_and_nothing_old() -> None:
