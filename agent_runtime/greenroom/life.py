@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from greenroom import hosted
 from greenroom.errors import AgentExit, InvalidParameters
 from greenroom.latch import Latch
+from greenroom.leaving import CLOSE_AT_LEAST_SECONDS, Leaving, log_error
 from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
-from greenroom.redaction import bounded, described, traced
+from greenroom.redaction import bounded, described
 from greenroom.unbuilt import start_error
 from greenroom.watch import Watch
 from greenroom_core.model.reasons import EndReason
@@ -33,10 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("greenroom.runtime.life")
 
 LEAVING_IS_SLOW_AFTER_SECONDS = 1.0
-_CLOSE_AT_LEAST_SECONDS = 5.0
 # A start timeout and this together stay below the time after which an unstarted session is given to another pod.
 _GIVE_UP_BUILD_AFTER_SECONDS = 10.0
-_GOODBYE_SECONDS = 8.0
 # Ends that come from us while somebody may be speaking with the agent.
 _GOODBYE_REASONS = frozenset({EndReason.DRAINED, EndReason.MAX_DURATION})
 
@@ -60,8 +57,7 @@ class SessionLife:
         "_cut",
         "_departing",
         "_host_error",
-        "_hurry",
-        "_last_moment",
+        "_leaving",
         "_limits",
         "_notify",
         "_over",
@@ -73,7 +69,6 @@ class SessionLife:
         "built_at",
         "ending",
         "error",
-        "lingering",
         "start_settled",
         "task",
     )
@@ -83,7 +78,6 @@ class SessionLife:
         self.agent: HostedAgent | None = None
         self.task: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
-        self.lingering: Sequence[asyncio.Task[Any]] = ()
         self.built_at: datetime | None = None
         self.ending: Ended | None = None
         self.start_settled = Latch()
@@ -93,8 +87,7 @@ class SessionLife:
         self._notify = notify
         self._context = context_of(assignment.session_id, assignment.call_id)
         self._asked: tuple[EndReason, str] | None = None
-        self._last_moment = math.inf
-        self._hurry: asyncio.Future[None] | None = None
+        self._leaving = Leaving(assignment.session_id, assignment.limits.leave_timeout_seconds, clock)
         self._performing: asyncio.Task[None] | None = None
         self._departing: asyncio.Task[None] | None = None
         self._over: asyncio.Future[Ended] | None = None
@@ -139,9 +132,11 @@ class SessionLife:
             if self._begun:
                 self._depart_soon()
         if timeout_seconds is not None:
-            self._last_moment = min(self._last_moment, self._clock.boot() + timeout_seconds)
-            if self._hurry is not None and not self._hurry.done():
-                self._hurry.set_result(None)
+            self._leaving.hurry(timeout_seconds)
+
+    @property
+    def lingering(self) -> Sequence[asyncio.Task[Any]]:
+        return self._leaving.lingering
 
     @property
     def leaving(self) -> bool:
@@ -202,9 +197,7 @@ class SessionLife:
 
     async def _end(self) -> None:
         """Everything that is left to do. Whoever cancels it has cut the session off."""
-        self._hurry = asyncio.get_running_loop().create_future()
-        if self._last_moment < math.inf:
-            self._hurry.set_result(None)
+        self._leaving.begin()
         await self._watch.end()
         reason, message = await self._verdict()
         self.ending = Ended(reason, bounded(message), self._clock.wall())
@@ -241,7 +234,7 @@ class SessionLife:
 
     def _host_failed(self, error: Exception) -> tuple[EndReason, str]:
         self.error = error
-        self._log_error("the runtime", error)
+        log_error(self.assignment.session_id, "the runtime", error)
         return EndReason.AGENT_ERROR, f"the runtime failed: {described(error)}"
 
     async def _unbuilt(self, performing: asyncio.Task[None]) -> tuple[EndReason, str] | None:
@@ -250,11 +243,11 @@ class SessionLife:
             performing.cancel()
             begun = self._clock.boot()
             seconds = min(self._limits.leave_timeout_seconds, _GIVE_UP_BUILD_AFTER_SECONDS)
-            if not await self._settled(performing, seconds):
+            if not await self._leaving.settled(performing, seconds):
                 self._abandoned = True
-                self._linger(performing)
+                self._leaving.linger(performing)
                 reason, message = self._verdict_asked
-                return reason, self._given_up(message, "create_agent", begun)
+                return reason, self._leaving.given_up(message, "create_agent", begun)
         if performing.cancelled():
             if self._asked is not None:
                 return None
@@ -262,7 +255,7 @@ class SessionLife:
         error = performing.exception()
         if error is None:
             return None
-        self._log_error("create_agent or warm-up", error)
+        log_error(self.assignment.session_id, "create_agent or warm-up", error)
         if self._asked is not None:
             return None
         self.error = error
@@ -274,9 +267,9 @@ class SessionLife:
         slow = self._clock.later(LEAVING_IS_SLOW_AFTER_SECONDS, self._tell_slow)
         last_moment = self._clock.boot() + self._limits.leave_timeout_seconds
         try:
-            verdict = failure or await self._call_over()
-            rest = min(last_moment, self._last_moment) - self._clock.boot()
-            await self._close(agent, max(rest, _CLOSE_AT_LEAST_SECONDS))
+            verdict = failure or await self._call_over(agent)
+            rest = min(last_moment, self._leaving.last_moment) - self._clock.boot()
+            await self._leaving.close(agent, max(rest, CLOSE_AT_LEAST_SECONDS))
             for task in self.lingering:
                 task.cancel()  # once more: with its agent closed it may give in
             return verdict
@@ -286,7 +279,7 @@ class SessionLife:
     def _tell_slow(self) -> None:
         self._notify(LeavingSlowly(self._clock.wall()))
 
-    async def _call_over(self) -> tuple[EndReason, str]:
+    async def _call_over(self, agent: HostedAgent) -> tuple[EndReason, str]:
         """Ends join_call if it is still running, and says how the session ended."""
         if self.task is None:
             return self._verdict_asked
@@ -294,28 +287,16 @@ class SessionLife:
             return self._own_end(self.task)
         reason, message = self._verdict_asked
         if reason in _GOODBYE_REASONS:
-            await self._say_goodbye(self.task, reason)
+            await self._leaving.goodbye(agent, self.task, reason)
         self.task.cancel()
         begun = self._clock.boot()
-        if not await self._settled(self.task, self._limits.leave_timeout_seconds):
-            self._linger(self.task)
-            return reason, self._given_up(message, "join_call", begun)
+        if not await self._leaving.settled(self.task, self._limits.leave_timeout_seconds):
+            self._leaving.linger(self.task)
+            return reason, self._leaving.given_up(message, "join_call", begun)
         if not self.task.cancelled() and (error := self.task.exception()) is not None:
-            self._log_error("join_call, while leaving,", error)
+            log_error(self.assignment.session_id, "join_call, while leaving,", error)
             message = f"{message}; while leaving: {described(error)}".removeprefix("; ")
         return reason, message
-
-    async def _say_goodbye(self, task: asyncio.Task[None], reason: EndReason) -> None:
-        """The agent may say that it has to go, while its call goes on; no longer than half of the time that is left."""
-        assert self.agent is not None
-        left = min(self._limits.leave_timeout_seconds, self._last_moment - self._clock.boot())
-        saying = asyncio.create_task(hosted.say_goodbye(self.agent, reason), name=f"bye-{self.assignment.session_id}")
-        await self._wait_until(self._clock.boot() + min(_GOODBYE_SECONDS, left / 2), saying, task)
-        if not saying.done():
-            saying.cancel()
-            self._linger(saying)
-        elif not saying.cancelled() and (error := saying.exception()) is not None:
-            self._log_error("the agent's goodbye", error)
 
     def _own_end(self, task: asyncio.Task[None]) -> tuple[EndReason, str]:
         """join_call is over, though nobody in here ended it."""
@@ -327,28 +308,8 @@ class SessionLife:
         if error is None:
             return EndReason.FINISHED, ""
         self.error = error
-        self._log_error("join_call", error)
+        log_error(self.assignment.session_id, "join_call", error)
         return EndReason.AGENT_ERROR, described(error)
-
-    async def _close(self, agent: HostedAgent, seconds: float) -> None:
-        closing = asyncio.create_task(hosted.close(agent), name=f"close-{self.assignment.session_id}")
-        await self._wait_until(self._clock.boot() + seconds, closing)
-        if not closing.done():
-            closing.cancel()
-            self._linger(closing)
-            logger.error("session %s: agent.close() did not end in %g s", self.assignment.session_id, seconds)
-        elif not closing.cancelled() and (error := closing.exception()) is not None:
-            self._log_error("agent.close()", error)
-
-    def _linger(self, task: asyncio.Task[Any]) -> None:
-        self.lingering = [*self.lingering, task]
-        task.add_done_callback(_retrieved)
-
-    def _given_up(self, message: str, what: str, begun: float) -> str:
-        seconds = self._clock.boot() - begun
-        text = f"{what} did not end within {seconds:.0f} s of its cancellation and was given up"
-        logger.error("session %s: %s", self.assignment.session_id, text)
-        return f"{message}; {text}".removeprefix("; ")
 
     async def _cut_off(self) -> None:
         """The host was cancelled: the agent is closed, and nothing more is told."""
@@ -358,35 +319,9 @@ class SessionLife:
             if task is not None:
                 task.cancel()
         if self.agent is not None:
-            await self._close(self.agent, _CLOSE_AT_LEAST_SECONDS)
-
-    # --- waiting ---
-
-    async def _settled(self, task: asyncio.Task[Any], seconds: float) -> bool:
-        """Whether `task` ended within `seconds`, or sooner when there is a hurry."""
-        deadline = self._clock.boot() + seconds
-        assert self._hurry is not None
-        await self._wait_until(deadline, task, self._hurry)
-        if not task.done():
-            await self._wait_until(min(deadline, self._last_moment), task)
-        return task.done()
-
-    async def _wait_until(self, deadline: float, *some: asyncio.Future[Any]) -> None:
-        with suppress(TimeoutError):
-            async with self._clock.timeout(max(0.0, deadline - self._clock.boot())):
-                await asyncio.wait(some, return_when=asyncio.FIRST_COMPLETED)
-
-    def _log_error(self, what: str, error: BaseException) -> None:
-        name = self.assignment.session_id
-        logger.error("session %s: %s raised %s\n%s", name, what, described(error), traced(error))
+            await self._leaving.close(self.agent, CLOSE_AT_LEAST_SECONDS)
 
     @property
     def start_error(self) -> BaseException:
         """Why there is no agent, for a caller who waits for one."""
         return start_error(self.error, self.ending)
-
-
-def _retrieved(task: asyncio.Task[Any]) -> None:
-    """Nobody waits for it any more; that it failed is no news."""
-    if not task.cancelled():
-        task.exception()
