@@ -157,5 +157,21 @@ def many_calls(*counts: int) -> Scene:
     return Scene("conversations", "many_calls", rows, {"counts": counts, "at_once": 40})
 
 
+def pictures(count: int) -> Scene:
+    def rows(answer: Answer) -> list[Row]:
+        kinds = {"decoded": "local.Edge", "planes": "getstream.Edge"}
+        sizes = {"whole": "1280x720", "small": "768 pixels"}
+        return [
+            *(
+                Row(f"CPU of a JPEG, {text}, of a 720p frame of {edge}", 1000 * answer[f"{kind}, {size}"], "ms")
+                for kind, edge in kinds.items()
+                for size, text in sizes.items()
+            ),
+            Row("CPU of taking in a frame, 30 a second, 5 looked at", 1e6 * answer["taken in"], "us"),
+        ]
+
+    return Scene("pictures", "pictures", rows, {"count": count})
+
+
 def _sessions(count: int) -> str:
     return "1 session" if count == 1 else f"{count} sessions"

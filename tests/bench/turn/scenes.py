@@ -31,6 +31,7 @@ SCENES: Sequence[tuple[Scene, ...]] = (
     (rows.live(10, True),),
     (rows.answer_time(10),),
     (rows.many_calls(200, 600, 1000),),
+    (rows.pictures(30),),
 )
 PARTS = tuple(dict.fromkeys(scene.part for group in SCENES for scene in group))
 

@@ -14,12 +14,13 @@ import uvloop
 from tests.bench.turn.answers import barge_in, own_share
 from tests.bench.turn.conversations import answer_time, live, many_calls
 from tests.bench.turn.costs import idle_and_speaking, nobody_speaks
+from tests.bench.turn.pictures import pictures
 
 from greenroom.collection import collect_less_often
 
 SCENES = {
     scene.__name__: scene
-    for scene in (own_share, barge_in, idle_and_speaking, nobody_speaks, live, answer_time, many_calls)
+    for scene in (own_share, barge_in, idle_and_speaking, nobody_speaks, live, answer_time, many_calls, pictures)
 }
 
 
