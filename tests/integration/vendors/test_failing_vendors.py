@@ -117,7 +117,7 @@ async def call(vendors: Vendors, model: str = "flux-general-en") -> AsyncIterato
             first_sound_seconds=first,
             next_sound_seconds=next_,
         ),
-        stt=ears.STT(model, api_key=KEY, base_url=vendors.deepgram.url, backoff=QUICK),
+        stt=ears.STT(model=model, api_key=KEY, base_url=vendors.deepgram.url, backoff=QUICK),
     )
     scene = Scene(agent, edge)
 
