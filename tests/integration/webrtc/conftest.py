@@ -141,9 +141,9 @@ def held() -> dict[str, int]:
 
 
 async def given_back(before: dict[str, int]) -> None:
-    """Nothing is held that was not held before, soon; AssertionError says what is."""
+    """Of what `before` counts nothing more is held, soon; AssertionError says what is."""
     deadline = time.monotonic() + LEFTOVER_SECONDS
-    while more := {what: (before[what], now) for what, now in held().items() if now > before[what]}:
+    while more := {what: (before[what], now) for what, now in held().items() if now > before.get(what, now)}:
         assert time.monotonic() < deadline, f"still held: {more}, tasks: {asyncio.all_tasks()}"
         await asyncio.sleep(0.05)
 

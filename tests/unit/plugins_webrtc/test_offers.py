@@ -31,6 +31,7 @@ def test_a_good_offer_passes_as_it_is() -> None:
         ("m=audio", "has no audio (m=audio)"),
         ("a=rtpmap", "has no Opus"),
         ("a=group", "does not bundle its media"),
+        ("a=mid:1", "does not bundle its media"),
         ("a=ice-ufrag", "names no ICE user"),
         ("a=ice-pwd", "has no ICE password"),
         ("a=setup", "does not say who begins"),

@@ -7,8 +7,11 @@ in the moment in which it is made. So that task is kept here, and is over before
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from aiortc import RTCPeerConnection
+
+logger = logging.getLogger("greenroom.local.webrtc")
 
 
 class PeerConnection(RTCPeerConnection):  # type: ignore[misc] # the library's types are not read
@@ -28,4 +31,7 @@ class PeerConnection(RTCPeerConnection):  # type: ignore[misc] # the library's t
 
     async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802 - what the library calls `self.__connect`
         self._connecting.add(asyncio.current_task())  # type: ignore[arg-type] # it is run as a task
-        await super()._RTCPeerConnection__connect()
+        try:
+            await super()._RTCPeerConnection__connect()
+        except Exception as error:  # nobody else would see it; who waits for a connection sees none
+            logger.info("no connection to the browser: %s: %s", type(error).__name__, error)

@@ -50,7 +50,7 @@ def _complaints(lines: list[str]) -> Iterator[str]:
         yield f"has {len(media)} media (m=), at most {MAX_MEDIA} are taken"
     if not any(_OPUS.match(line) for line in lines):
         yield "has no Opus (a=rtpmap:… opus/48000/2)"
-    if not any(line.startswith("a=group:BUNDLE ") for line in lines):
+    if len(media) != len(_mids(lines)) or _mids(lines) != _bundled(lines):
         yield "does not bundle its media in one transport (a=group:BUNDLE)"
     for start, complaint in _NEEDED:
         if not any(line.startswith(start) for line in lines):
@@ -58,6 +58,14 @@ def _complaints(lines: list[str]) -> Iterator[str]:
     digests = [line.removeprefix("a=fingerprint:").split(" ")[0].lower() for line in lines if "a=fingerprint:" in line]
     if not set(digests) & set(_DIGESTS):
         yield f"has no fingerprint of a certificate (a=fingerprint with {', '.join(_DIGESTS)})"
+
+
+def _mids(lines: list[str]) -> set[str]:
+    return {line.removeprefix("a=mid:") for line in lines if line.startswith("a=mid:")}
+
+
+def _bundled(lines: list[str]) -> set[str]:
+    return {mid for line in lines if line.startswith("a=group:BUNDLE ") for mid in line.split(" ")[1:]}
 
 
 def prepared(offer: str) -> str:

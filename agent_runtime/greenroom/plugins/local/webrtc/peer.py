@@ -62,11 +62,10 @@ class Peer:
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(prepared(offer), "offer"))
             self._choose_media()
-            described = await self._connection.createAnswer()
+            await self._gathered(await self._connection.createAnswer())
         except Exception as error:  # the library reads what came from outside, and says what is wrong in any way
             detail = " ".join(str(error).split())[:200]
             raise OfferError(f"the offer cannot be used: {type(error).__name__}: {detail}".rstrip(": ")) from None
-        await self._gathered(described)
         answer = str(self._connection.localDescription.sdp)
         self._check_addresses(answer)
         return tuned(answer)
