@@ -80,10 +80,19 @@ def test_basic_is_the_documents() -> None:
     assert ast.dump(ast.Module(example.body[1:], [])) == ast.dump(original)
 
 
-async def test_basic_names_the_key_that_is_missing() -> None:
-    async with Program("basic.py", "serve") as program:
-        await program.line("STREAM_API_KEY")
-        assert await program.end(None) != 0
+KEYS = ("STREAM_API_KEY", "STREAM_API_SECRET", "GOOGLE_API_KEY", "ELEVENLABS_API_KEY", "DEEPGRAM_API_KEY")
+
+
+@pytest.mark.parametrize(("words", "status"), [(("run", "--no-demo"), 1), (("serve", "--port", "0"), 3)])
+@pytest.mark.parametrize("missing", [0, 2, 4])
+async def test_basic_names_the_key_that_is_missing(words: tuple[str, ...], status: int, missing: int) -> None:
+    there = dict.fromkeys(KEYS[:missing], "some-key")
+    async with Program("basic.py", *words, environment=there) as program:
+        line = await program.line("MissingKeyError: .*")
+        assert KEYS[missing] in line[0]
+        assert await program.end(None) == status
+        assert len([line for line in program.lines if "ERROR" in line and "MissingKey" in line]) == 1
+        assert "Traceback" not in program.output, program.output
 
 
 async def test_cors() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from greenroom.collection import collect_less_often
+from greenroom.redaction import described
 from greenroom_api import main, server, talk
 from greenroom_api.settings import TurnSettings
 from greenroom_core import settings
@@ -46,12 +48,14 @@ def serve(
 
     SIGTERM: not ready, no new sessions, those here may finish for `drain_seconds`. Ctrl-C, or a second signal, closes
     at once. Leaves through SystemExit with one sentence when it cannot listen, with status 3 when the agent cannot be
-    warmed up. The log is the caller's to set up (`greenroom_core.logs` keeps probes out of it), its levels of HTTP
-    are set here.
+    warmed up; the log says why in a line, with `debug` where. The log is the caller's to set up (`greenroom_core.logs`
+    keeps probes out of it), its levels of HTTP are set here.
     """
     for http_logger in map(logging.getLogger, _HTTP_LOGGERS):
         if http_logger.level == logging.NOTSET:  # a level that a user has set stays
             http_logger.setLevel(http_log_level.upper())
+    if not debug:
+        logging.getLogger("uvicorn.error").addFilter(brief)
     collect_less_often()
     try:
         if talk_page:
@@ -73,6 +77,22 @@ def serve(
             # Tasks that ignore their cancellation would keep the loop from ever closing.
             logger.error("%d tasks of agents do not end; the process ends without them", stuck)
             _exit_at_once()
+
+
+def brief(record: logging.LogRecord) -> bool:
+    """A start that failed is told in a line. The HTTP server gets it as an exception, or as the text of a traceback."""
+    if record.exc_info and record.exc_info[1] is not None:
+        record.msg, record.args, record.exc_info = "the start failed: %s", (described(record.exc_info[1]),), None
+    elif str(record.msg).startswith("Traceback (most recent call last):"):
+        record.msg, record.args = "the start failed: %s", (_last_error(str(record.msg)),)
+    return True
+
+
+def _last_error(traceback: str) -> str:
+    """`TypeName: what it says`, which stands below the last line that is indented."""
+    lines = traceback.rstrip().splitlines()
+    start = max((number for number, line in enumerate(lines) if line.startswith(" ")), default=-1) + 1
+    return re.sub(r"^(?:\w+\.)+(?=\w)", "", "\n".join(lines[start:]))
 
 
 def api(app: FastAPI, arguments: Sequence[str], *, program: str = "api") -> None:

@@ -1,10 +1,11 @@
 """The fake as a program, and programs pointed at it.
 
-    python -m tests.fakes.stream serve --port 9400
+    python -m tests.fakes.stream --port 9400
     STREAM_API_KEY=fake-key STREAM_API_SECRET=fake-secret-of-at-least-32-letters \\
         STREAM_BASE_URL=http://127.0.0.1:9400 python -m tests.fakes.stream run agent.py run --call-id demo
 
-With `--say question.wav`, a caller comes into the call `--call`, says it, and leaves when it has been answered.
+With `--say question.wav`, or a sentence that the offline voice speaks, a caller comes into the call `--call`, says it,
+and leaves when it has been answered.
 """
 
 from __future__ import annotations
@@ -22,11 +23,17 @@ from tests.fakes.stream.caller import SAMPLE_RATE
 from tests.fakes.stream.server import FakeStream
 from tests.fakes.stream.visit import visit
 
+from greenroom.agent.audio import seconds_of
+from greenroom.plugins import local
+
 POINTED = Path(__file__).parent / "pointed"
 
 
+COMMANDS = ("run", "serve")
+
+
 def main(words: list[str]) -> None:
-    options = _options(words)
+    options = _options(words if {*words[:1]} & {*COMMANDS, "-h", "--help"} else ["serve", *words])
     if options.command == "run":
         _run(options.program, options.words)
     else:
@@ -40,10 +47,10 @@ def _options(words: list[str]) -> argparse.Namespace:
     run = commands.add_parser("run", help="a Python program whose Stream SDK is pointed at STREAM_BASE_URL")
     run.add_argument("program")
     run.add_argument("words", nargs=argparse.REMAINDER)
-    serve = commands.add_parser("serve", help="Stream, until interrupted or the caller has left")
+    serve = commands.add_parser("serve", help="Stream, until interrupted or the caller has left; need not be named")
     serve.add_argument("--port", type=int, default=0)
     serve.add_argument("--call", default="default:demo", help="the call of the caller, as type:id")
-    serve.add_argument("--say", type=Path, help="a wav file: 16 kHz, 16-bit, mono")
+    serve.add_argument("--say", help="a wav file (16 kHz, 16-bit, mono), or a sentence")
     serve.add_argument("--record", type=Path, help="the wav file that gets the answer")
     serve.add_argument("--delay-seconds", type=float, default=0.0, help="every answer over HTTP takes so long")
     serve.add_argument("--refuse-requests", type=int, default=0, help="so many requests are answered with 503")
@@ -70,7 +77,8 @@ async def _serve(options: argparse.Namespace) -> None:
         if options.say is None:
             await _interrupted()
             return
-        heard = await visit(stream.room(options.call), _read(options.say))
+        heard = await visit(stream.room(options.call), await _sound(options.say))
+        print(f"the caller heard {seconds_of(heard):.1f} s: {await _understood(heard)}", flush=True)
         if options.record is not None:
             _write(options.record, heard)
 
@@ -80,6 +88,19 @@ async def _interrupted() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     await over.wait()
+
+
+async def _sound(say: str) -> bytes:
+    if say.endswith(".wav"):
+        return _read(Path(say))
+    return b"".join([pcm async for pcm in local.TTS(seed=7).synthesize(say)])
+
+
+async def _understood(pcm: bytes) -> str:
+    """What the offline recogniser makes of it."""
+    utterance = local.STT().utterance()
+    await utterance.feed(pcm)
+    return await utterance.finish()
 
 
 def _read(path: Path) -> bytes:

@@ -166,7 +166,12 @@ async def test_a_signal_during_the_warm_up_ends_it(tmp_path: Path, number: signa
 async def test_a_warm_up_that_fails_ends_the_process_and_says_why(tmp_path: Path) -> None:
     async with served(tmp_path, GREENROOM_TEST_WARM="fails") as server:
         assert await server.exit_code() == 3
-        assert "there is no model" in server.log
+        assert "the start failed: RuntimeError: there is no model" in server.log
+        assert "Traceback" not in server.log
+    (tmp_path / "debug").mkdir()
+    async with served(tmp_path / "debug", "--debug", GREENROOM_TEST_WARM="fails") as server:
+        assert await server.exit_code() == 3
+        assert "Traceback" in server.log, "where it is"
 
 
 async def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
