@@ -126,7 +126,8 @@ class Recipe:
 
     async def _warm(self, agent: HostedAgent) -> None:
         parts: list[Any] = [getattr(agent, name, None) for name in _PARTS]
-        parts += list(getattr(agent, "processors", None) or ())
+        for several in ("processors", "mcp_servers"):
+            parts += getattr(agent, several, None) or ()
         warmable = [part for part in parts if callable(getattr(part, "on_warmup", None))]
         if not warmable:
             return

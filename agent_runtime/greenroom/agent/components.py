@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from greenroom.agent.interfaces import Component
+from greenroom.agent.interfaces import Component, FunctionSource
 from greenroom.agent.processors import AudioProcessor, VideoProcessor
 from greenroom.agent.realtime import Realtime
 from greenroom.agent.turn_taking import TurnTakingSTT
@@ -37,6 +37,7 @@ class Components:
     vad: VAD | None
     turn_detection: TurnDetection | None
     processors: tuple[Any, ...]
+    mcp_servers: tuple[FunctionSource, ...] = ()
 
     def check(self) -> None:
         """Raises :class:`ValueError` if these cannot take part in a call."""
@@ -46,6 +47,12 @@ class Components:
             raise ValueError("the agent can process neither audio nor video: give it stt, tts or processors")
         for processor in self.processors:
             _check_processor(processor)
+        for server in self.mcp_servers:
+            if not isinstance(server, FunctionSource):
+                raise ValueError(
+                    f"mcp_servers: a {type(server).__name__} is none; greenroom.plugins.mcp has MCPServerLocal and "
+                    "MCPServerRemote"
+                )
         if isinstance(self.stt, TurnTakingSTT):
             if self.vad is not None or self.turn_detection is not None:
                 raise ValueError(
@@ -84,6 +91,7 @@ class Components:
                     group.create_task(component.start())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+        self._offer_functions()
 
     async def close(self, clock: Clock) -> None:
         """Close all at once, then the edge; an error or a hang of one does not keep the others open."""
@@ -92,8 +100,16 @@ class Components:
                 group.create_task(guarded(component.close(), f"close {type(component).__name__}", clock))
         await guarded(self.edge.close(), "close the edge", clock)
 
+    def _offer_functions(self) -> None:
+        for server in self.mcp_servers:
+            for tool in server.tools:
+                try:
+                    self.llm.toolbox.add(tool)
+                except ValueError as taken:
+                    raise ValueError(f"{server}: {taken}, for instance by the server's prefix=") from None
+
     def _components(self) -> Iterator[Component]:
-        parts = (self.llm, self.stt, self.tts, self.vad, self.turn_detection, *self.processors)
+        parts = (self.llm, self.stt, self.tts, self.vad, self.turn_detection, *self.processors, *self.mcp_servers)
         return (part for part in parts if isinstance(part, Component))
 
     def _closable_processors(self) -> Iterator[Any]:

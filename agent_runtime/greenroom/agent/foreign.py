@@ -13,7 +13,6 @@ class ForeignArguments(TypedDict, total=False):
     """None is as good as absent."""
 
     avatar: Any
-    mcp_servers: Any
     options: Any
     tracer: Any
     profiler: Any
@@ -23,7 +22,6 @@ class ForeignArguments(TypedDict, total=False):
 _WITHOUT_EFFECT = frozenset(("options", "tracer", "profiler", "multi_speaker_filter"))
 _WAYS_OUT = {
     "avatar": "there are no avatars here: leave it out, and the agent speaks without a picture",
-    "mcp_servers": "there is no MCP here: register functions that ask the server, with agent.llm.register_function",
 }
 
 

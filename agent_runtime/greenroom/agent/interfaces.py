@@ -16,7 +16,7 @@ from greenroom.agent.tools import Tool, Toolbox
 from greenroom.observability import MetricsCollector
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from greenroom.agent.conversation import Message, ToolCall
     from greenroom.agent.sight import PictureWish, Seen
@@ -100,6 +100,15 @@ class Model(Component):
             return function
 
         return register
+
+
+class FunctionSource(Component, ABC):
+    """Functions for the model that come from elsewhere, for instance from an MCP server."""
+
+    @property
+    @abstractmethod
+    def tools(self) -> Sequence[Tool]:
+        """What it offers; known once it has started."""
 
 
 class LLM(Model, ABC):

@@ -29,13 +29,16 @@ MAX_OUTPUT_CHARACTERS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One function as a model sees it. `parameters` is a JSON schema of type object."""
+    """One function as a model sees it. `parameters` is a JSON schema of type object.
+
+    `arguments` is what they are read as; None: they go on as they are, and the function checks them itself.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
     function: Callable[..., Awaitable[Any]]
-    arguments: type[msgspec.Struct]
+    arguments: type[msgspec.Struct] | None
 
     @classmethod
     def of(cls, function: Callable[..., Awaitable[Any]], name: str | None, description: str | None) -> Tool:
@@ -95,12 +98,12 @@ class Toolbox:
         if tool is None:
             return f"There is no function {call.name!r}.", True
         try:
-            arguments = msgspec.convert(dict(call.arguments), tool.arguments, strict=False)
+            arguments = _read(call, tool)
         except msgspec.ValidationError as error:
             return f"Wrong arguments for {call.name}: {error}", True
         try:
             async with clock.timeout(CALL_LIMIT_SECONDS):
-                return _text(await tool.function(**_given(arguments))), False
+                return _text(await tool.function(**arguments)), False
         except TimeoutError:
             return f"{call.name} did not answer within {CALL_LIMIT_SECONDS:.0f} s.", True
         except Exception as error:
@@ -130,7 +133,10 @@ def _schema(arguments: type[msgspec.Struct]) -> dict[str, Any]:
     return {**own, **({"$defs": components} if components else {})}
 
 
-def _given(arguments: msgspec.Struct) -> dict[str, Any]:
+def _read(call: ToolCall, tool: Tool) -> dict[str, Any]:
+    if tool.arguments is None:
+        return dict(call.arguments)
+    arguments = msgspec.convert(dict(call.arguments), tool.arguments, strict=False)
     given = {name: getattr(arguments, name) for name in arguments.__struct_fields__}
     return {name: value for name, value in given.items() if value is not msgspec.UNSET}
 
