@@ -45,6 +45,19 @@ class Room:
         for seat in self._seated():
             await seat.send(participant_left=left)
 
+    async def camera_on(self, caller: Caller, film: tuple[int, int, int]) -> None:
+        """The caller's camera goes on and shows a colour (Y, U, V)."""
+        caller.film = film
+        published = events.TrackPublished(
+            user_id=caller.user_id,
+            session_id=caller.session_id,
+            type=models.TRACK_TYPE_VIDEO,
+            participant=participant_of(caller),
+        )
+        for seat in self._seated():
+            await seat.send(track_published=published)
+            seat.offer(self.callers)
+
     async def end(self) -> None:
         """The call ends for all."""
         for seat in self._seated():

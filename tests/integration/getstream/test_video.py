@@ -77,6 +77,19 @@ async def test_a_processor_sees_what_a_camera_shows_now(stream: FakeStream, room
     assert scene.agent.metrics.video_frames_processed__total.value() >= 10
 
 
+async def test_a_camera_that_goes_on_in_the_call_is_seen(stream: FakeStream, room: Room) -> None:
+    looker = Looker()
+    scene = Scene(stream, processors=[looker])
+    alice = await room.enter("alice", "Alice")
+    async with asyncio.timeout(LIMIT_SECONDS), scene.agent.join(await scene.agent.create_call("default", "demo")):
+        seat = await room.agent()
+        await seat.negotiated()
+        assert looker.seen == []
+        await room.camera_on(alice, GREEN)
+        await looker.until(lambda seen: ("alice", "green") in seen)
+        await room.leave(alice)
+
+
 async def test_a_model_that_sees_is_shown_the_camera_with_the_question(stream: FakeStream, room: Room) -> None:
     scene = Scene(stream, says=["Hello.", "I see red."], picture_wish=PictureWish())
     await room.enter("alice", "Alice", film=RED)
