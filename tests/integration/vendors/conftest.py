@@ -8,13 +8,16 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.certificates import make_certificate
 from tests.fakes.deepgram.server import FakeDeepgram
 from tests.fakes.elevenlabs.server import FakeElevenLabs
+from tests.fakes.gemini.live import FakeLive
 from tests.fakes.gemini.server import FakeGemini
 from tests.fakes.vendor_server import KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 VARIABLES = (
     "DEEPGRAM_API_KEY",
@@ -63,6 +66,15 @@ async def elevenlabs() -> AsyncIterator[FakeElevenLabs]:
 @pytest.fixture
 async def gemini() -> AsyncIterator[FakeGemini]:
     async with FakeGemini() as server:
+        yield server
+        await server.settled()
+
+
+@pytest.fixture
+async def gemini_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeLive]:
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+    async with FakeLive(tls=certificate.server_context()) as server:
         yield server
         await server.settled()
 

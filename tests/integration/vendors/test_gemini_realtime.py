@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from tests.fakes.certificates import make_certificate
 from tests.fakes.gemini.live import FakeLive
 from tests.fakes.gemini.server import called, said
 from tests.fakes.vendor_server import KEY, Fault
@@ -43,7 +42,6 @@ from greenroom.plugins.vendor import Backoff, VendorError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 QUICK = Backoff(first_seconds=0.01, longest_seconds=0.05)
 QUESTION = "What is the weather in Boston?"
@@ -51,12 +49,9 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeLive]:
-    certificate = make_certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
-    async with FakeLive(tls=certificate.server_context(), pace=5.0) as fake:
-        yield fake
-        await fake.settled()
+def server(gemini_live: FakeLive) -> FakeLive:
+    gemini_live.pace = 5.0
+    return gemini_live
 
 
 def model(server: FakeLive, **more: Any) -> plugin.Realtime:
