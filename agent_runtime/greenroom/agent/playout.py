@@ -111,9 +111,11 @@ class Playout:
         """Everything queued has been heard; a pause makes it take longer."""
         self._all_there = True
         self._go_on()
-        while self._queue:
-            await self._change()
-        await self._clock.sleep(max(0.0, self._due - self._clock.boot()))
+        while self._queue or self._due > self._clock.boot():
+            if self._queue:
+                await self._change()
+            else:  # a pause meanwhile takes back what was sent
+                await self._clock.sleep(self._due - self._clock.boot())
 
     def pause(self) -> None:
         """Be silent now; :meth:`resume` goes on with the very frame that was cut off."""

@@ -100,9 +100,11 @@ class Voice:
 
     def interrupt(self) -> None:
         """Fall silent now, for good. What was said so far stays in the conversation."""
+        held_up = self._interruption.open
         self._interruption.end()
         if self._answering is not None:
             self._answering.cancel()
+        if self._answering is not None or held_up:  # an answer may be over while it is held up
             self._playout.stop()
             self._settle(interrupted=True)
 

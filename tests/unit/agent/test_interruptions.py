@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from prometheus_client import Counter
 from tests.fakes import scripted_voice as scripted
 from tests.fakes.scripted_voice import tone
@@ -102,6 +103,32 @@ def test_words_end_the_answer_that_was_held_up() -> None:
     assert LONG.startswith(cut.text)
     assert answer == AgentTurnEndedEvent("Yes?", interrupted=False)
     assert stage.seen(AgentTurnResumedEvent) == []
+
+
+@pytest.mark.parametrize("milliseconds", range(560, 780, 4))
+def test_words_at_the_very_end_of_an_answer_are_answered(milliseconds: int) -> None:
+    stage = Stage(
+        ["hello", "and now"], [[TextDelta("One two three four five six seven eight nine ten.")], [TextDelta("Yes?")]]
+    )
+    stage.stt.partials = False
+
+    async def scene() -> None:
+        async with stage.on_call() as connection:
+            await connection.speak(QUESTION)
+            await stage.clock.sleep(milliseconds / 1000)
+            await connection.speak(QUESTION)
+            await stage.clock.sleep(1.0)
+
+    run_virtual(scene())
+    assert stage.seen(AgentTurnEndedEvent)[1:] == [AgentTurnEndedEvent("Yes?", interrupted=False)]
+
+
+def test_an_answer_that_fails_while_it_is_held_up_does_not_silence_the_next_one() -> None:
+    stage = Stage(["hello", "and now"], [[TextDelta(LONG), 1.6, OSError("gone")], [TextDelta("Yes?")]])
+    stage.stt.partials = False
+    cough_in_the_answer(stage)
+    assert len(stage.seen(AgentErrorEvent)) == 1
+    assert stage.seen(AgentTurnEndedEvent)[1:] == [AgentTurnEndedEvent("Yes?", interrupted=False)]
 
 
 def test_a_sound_before_the_first_sound_of_the_answer_holds_it_up_too() -> None:
