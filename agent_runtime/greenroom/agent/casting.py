@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from greenroom.agent.turn_taking import TurnTakingSTT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from greenroom.agent.calls import Edge
     from greenroom.agent.components import Components
-    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Component
+    from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Component, FunctionSource
     from greenroom.agent.realtime import Realtime
 
 _EXCHANGED = ("edge", "llm", "stt", "tts", "vad", "turn_detection")
@@ -29,6 +29,7 @@ class Cast:
     tts: TTS | None = None
     vad: VAD | None = None
     text_only: bool = False
+    mcp_servers: Sequence[FunctionSource] | None = None
 
     def taken_by(self, own: Components) -> Components:
         """`own` with these in it; the model's functions go along. ValueError if they do not fit together."""
@@ -47,6 +48,8 @@ class Cast:
         elif isinstance(self.stt, TurnTakingSTT):  # finds the turns itself
             changes |= {"vad": None, "turn_detection": None}
         named = {name: getattr(self, name) for name in ("edge", "llm", "stt", "tts", "vad")}
+        if self.mcp_servers is not None:
+            changes["mcp_servers"] = tuple(self.mcp_servers)
         return changes | {name: part for name, part in named.items() if part is not None}
 
 
@@ -55,3 +58,4 @@ def left_out(own: Components, parts: Components) -> Iterator[Edge | Component]:
     for name in _EXCHANGED:
         if (part := getattr(own, name)) is not None and part is not getattr(parts, name):
             yield part
+    yield from (server for server in own.mcp_servers if server not in parts.mcp_servers)

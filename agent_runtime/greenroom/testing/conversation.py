@@ -27,10 +27,11 @@ from greenroom.testing.turn import Turn
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from greenroom.agent import LLM, STT, TTS, VAD
+    from greenroom.agent.interfaces import FunctionSource
     from greenroom.agent.turn_taking import TurnTakingSTT
     from greenroom.testing.edge import Line
     from greenroom.testing.passages import Passage
@@ -51,8 +52,9 @@ class Conversation:
     itself, such as to greet; without it the agent joins and waits for the end.
 
     The call is the test's: the agent's own edge is closed unused. `llm`, `stt`, `tts`, `vad` take the place of the
-    agent's own, functions of the model included; `text_only` leaves the agent without ears and voice, so that nothing
-    of them starts. `voice` speaks the texts that are given to :meth:`speak` (None: the local engine).
+    agent's own, functions of the model included, `mcp_servers` that of all its own; `text_only` leaves the agent
+    without ears and voice, so that nothing of them starts. `voice` speaks the texts that are given to :meth:`speak`
+    (None: the local engine).
 
     `limit_seconds` is how long each wait may take, `start_seconds` how long the agent may take to be in the call and
     to close. What the agent's code raises is raised at the wait that it ends, else at the end of the block.
@@ -69,6 +71,7 @@ class Conversation:
         tts: TTS | None = None,
         vad: VAD | None = None,
         text_only: bool = False,
+        mcp_servers: Sequence[FunctionSource] | None = None,
         voice: TTS | None = None,
         call_type: str = "default",
         call_id: str = "test-call",
@@ -79,7 +82,7 @@ class Conversation:
         self._parameters = dict(parameters or {})
         self._clock = clock or SystemClock()
         self._edge = Edge(self._clock)
-        cast = Cast(self._edge, llm, stt, tts, vad, text_only)
+        cast = Cast(self._edge, llm, stt, tts, vad, text_only, mcp_servers)
         create_agent = (lambda: agent) if isinstance(agent, Agent) else agent
         self._stay = Stay(create_agent, join_call or join_and_wait, cast, self._clock)
         self._speaker = Speaker(voice)

@@ -8,7 +8,8 @@ from tests.fakes.virtual_time import VirtualClock, run_virtual
 
 from greenroom.agent import Agent, Cast, User
 from greenroom.agent.conversation import ToolCall
-from greenroom.agent.interfaces import TextDelta
+from greenroom.agent.interfaces import FunctionSource, TextDelta
+from greenroom.agent.tools import Tool
 
 
 def agent_on(clock: VirtualClock) -> Agent:
@@ -52,6 +53,39 @@ def test_what_does_not_fit_changes_nothing() -> None:
         assert agent.stt is None
         assert agent.recast(Cast()) == ()
         await agent.close()
+
+    run_virtual(scene())
+
+
+class Source(FunctionSource):
+    closed = 0
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        return ()
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def test_servers_are_exchanged_all_at_once() -> None:
+    async def scene() -> None:
+        clock = VirtualClock()
+        own, other = Source(), Source()
+        user, edge = User(id="a"), scripted.Edge(clock)
+        agent = Agent(
+            edge=edge,
+            llm=scripted.Llm(clock, []),
+            tts=scripted.Tts(clock),
+            agent_user=user,
+            mcp_servers=[own],
+            clock=clock,
+        )
+        assert agent.recast(Cast(tts=agent.tts)) == ()
+        assert agent.recast(Cast(mcp_servers=[other])) == (own,)
+        assert agent.mcp_servers == (other,)
+        await agent.close()
+        assert (own.closed, other.closed) == (0, 1)
 
     run_virtual(scene())
 

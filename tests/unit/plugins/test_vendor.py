@@ -76,7 +76,8 @@ def test_a_key_hides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plugin", "module"), [("deepgram", "deepgram"), ("elevenlabs", "elevenlabs"), ("gemini", "google.genai")]
+    ("plugin", "module"),
+    [("deepgram", "deepgram"), ("elevenlabs", "elevenlabs"), ("gemini", "google.genai"), ("mcp", "mcp")],
 )
 def test_without_its_package_a_plugin_says_what_to_install(plugin: str, module: str) -> None:
     code = f"""
@@ -103,9 +104,9 @@ def test_a_package_that_is_there_is_enough() -> None:
 def test_sdks_are_imported_by_nothing_but_their_use() -> None:
     code = (
         "import sys, greenroom, greenroom.agent; from greenroom import Agent, AgentLauncher, Runner, User\n"
-        "from greenroom.plugins import deepgram, elevenlabs, gemini, local, wav\n"
-        "deepgram.STT(api_key='k'); elevenlabs.TTS(api_key='k'); gemini.LLM(api_key='k')\n"
-        "print([name for name in ('deepgram', 'elevenlabs', 'google.genai', 'httpx', 'numpy', 'websockets')"
+        "from greenroom.plugins import deepgram, elevenlabs, gemini, local, mcp, wav\n"
+        "deepgram.STT(api_key='k'); elevenlabs.TTS(api_key='k'); gemini.LLM(api_key='k'); mcp.MCPServerLocal('tools')\n"
+        "print([name for name in ('deepgram', 'elevenlabs', 'google.genai', 'httpx', 'mcp', 'numpy', 'websockets')"
         " if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
