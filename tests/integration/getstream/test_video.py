@@ -90,6 +90,19 @@ async def test_a_camera_that_goes_on_in_the_call_is_seen(stream: FakeStream, roo
         await room.leave(alice)
 
 
+async def test_a_camera_is_seen_again_after_the_line_fell(stream: FakeStream, room: Room) -> None:
+    looker = Looker()
+    scene = Scene(stream, processors=[looker])
+    alice = await room.enter("alice", "Alice", film=RED)
+    async with asyncio.timeout(LIMIT_SECONDS), scene.agent.join(await scene.agent.create_call("default", "demo")):
+        await looker.until(lambda seen: len(seen) > 0)
+        first = await room.agent()
+        await first.cut()
+        await first.left.wait()  # the SDK has come back with a session of its own
+        alice.show(GREEN)
+        await looker.until(lambda seen: seen[-1] == ("alice", "green"))
+
+
 async def test_a_model_that_sees_is_shown_the_camera_with_the_question(stream: FakeStream, room: Room) -> None:
     scene = Scene(stream, says=["Hello.", "I see red."], picture_wish=PictureWish())
     await room.enter("alice", "Alice", film=RED)
