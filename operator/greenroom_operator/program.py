@@ -16,6 +16,7 @@ from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS
 from greenroom_core.model import names
 from greenroom_core.model.phases import Phase
+from greenroom_operator.cluster.events import Events
 from greenroom_operator.cluster.fence import fence
 from greenroom_operator.cluster.lease import Leadership
 from greenroom_operator.cluster.writer import Writer
@@ -49,6 +50,7 @@ class Operator:
         self.metrics = OperatorMetrics()
         self.fleets: dict[RuntimeKey, Fleet] = {}
         self._world = world
+        self._identity = identity
         self._selection = Selection(namespace=settings.namespace or None)
         limit = settings.requests_limit
         answered = self.metrics.answered
@@ -122,10 +124,12 @@ class Operator:
             async with asyncio.TaskGroup() as term:
                 term.create_task(self._until_lost())
                 await self._take_over()
-                scheduler, keeper = self._loops()
+                events = Events(self._client, self._identity)
+                scheduler, keeper = self._loops(events)
                 self._scheduler, self._keeper = scheduler, keeper
                 term.create_task(scheduler.run())
                 term.create_task(keeper.run())
+                term.create_task(events.run())
         except* (TermOver, Withheld):
             logger.warning("the term of epoch %d is over", self.leadership.epoch)
         finally:
@@ -159,7 +163,7 @@ class Operator:
             if key not in present:
                 self.runtime_gone(*key, fleet.runtime.metadata.uid)
 
-    def _loops(self) -> tuple[Scheduler, Fleets]:
+    def _loops(self, events: Events) -> tuple[Scheduler, Fleets]:
         writer = Writer(self._client, self.metrics.refused)
         scheduler = Scheduler(
             clock=self._world.clock,
@@ -169,8 +173,16 @@ class Operator:
             fleets=self.fleets,
             epoch=self.leadership.epoch,
             metrics=self.metrics,
+            events=events,
         )
-        keeper = Fleets(client=self._client, writer=writer, pods=self._pods, fleets=self.fleets, scheduler=scheduler)
+        keeper = Fleets(
+            client=self._client,
+            writer=writer,
+            pods=self._pods,
+            fleets=self.fleets,
+            scheduler=scheduler,
+            events=events,
+        )
         return scheduler, keeper
 
     def _on_session(self, change: Change[AgentSession]) -> None:

@@ -22,6 +22,7 @@ OPERATOR: tuple[Rule, ...] = (
     _rule(names.GROUP, "agentruntimes", "get list watch"),
     _rule(names.GROUP, "agentruntimes/status", "patch"),
     _rule("", "pods", "get list watch create patch delete"),
+    _rule("", "events", "create"),
 )
 """In the namespace (or namespaces) that it looks after."""
 

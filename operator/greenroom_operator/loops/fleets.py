@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom_core.kube.errors import AlreadyExists, Denied, KubeError, NotFound, Refused, Unanswered
 from greenroom_core.kube.kinds import PODS, RUNTIMES
-from greenroom_core.model.meta import plain
+from greenroom_core.model.meta import ConditionStatus, plain
+from greenroom_operator.cluster.events import Kind
 from greenroom_operator.planning.fleet import Attempts, FleetSnapshot, finished_to_delete, fleet_status, plan_fleet
 from greenroom_operator.planning.pods import pod_body, pod_name
 from greenroom_operator.planning.trial import Trial
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from greenroom_core.kube.feed import Change, Feed
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.runtime import RuntimeStatus
+    from greenroom_operator.cluster.events import Events
     from greenroom_operator.cluster.writer import Writer
     from greenroom_operator.loops.scheduler import Scheduler
     from greenroom_operator.planning.size import Size
@@ -59,6 +61,7 @@ class Fleets:
         pods: Feed[Pod],
         fleets: Mapping[RuntimeKey, Fleet],
         scheduler: Scheduler,
+        events: Events,
     ) -> None:
         self._client = client
         self._world = client.world
@@ -66,6 +69,7 @@ class Fleets:
         self._pods = pods
         self._fleets = fleets
         self._scheduler = scheduler
+        self._events = events
         scheduler.on_short = self.on_short
         self._memories: dict[RuntimeKey, _Memory] = {}
         self._empty_since: dict[str, float] = {}
@@ -129,6 +133,9 @@ class Fleets:
         self._judge(memory, pods)
         snapshot = self._snapshot(key, memory, pods)
         plan = plan_fleet(snapshot)
+        if snapshot.fleet is not None and memory.size is not None and memory.size.pods != plan.size.pods:
+            told = f"{memory.size.pods} pods become {plan.size.pods}; {snapshot.waiting} sessions wait for a slot"
+            self._events.of_runtime(snapshot.fleet.runtime, Kind.NORMAL, "Scaled", told)
         memory.size = plan.size
         if plan.try_template and snapshot.fleet is not None and not memory.asking:
             memory.asking = True
@@ -290,7 +297,17 @@ class Fleets:
             self._wake_at = min(self._wake_at, next_at)
             return
         memory.status_at, memory.status = snapshot.now, status
+        self._tell(fleet, shown, status)
         self._start(self._write_status(key, memory, status))
+
+    def _tell(self, fleet: Fleet, before: RuntimeStatus, after: RuntimeStatus) -> None:
+        """An event where a condition has got another reason."""
+        known = {condition.type: condition.reason for condition in before.conditions}
+        for condition in after.conditions:
+            if known.get(condition.type) != condition.reason:
+                good = condition.status is ConditionStatus.TRUE
+                kind = Kind.NORMAL if good else Kind.WARNING
+                self._events.of_runtime(fleet.runtime, kind, condition.reason, condition.message)
 
     async def _write_status(self, key: RuntimeKey, memory: _Memory, status: RuntimeStatus) -> None:
         try:

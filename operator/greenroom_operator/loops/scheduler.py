@@ -12,8 +12,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from greenroom_core.model.meta import ConditionStatus, find
+from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import WaitReason
 from greenroom_core.model.session import SCHEDULED
+from greenroom_operator.cluster.events import Kind
 from greenroom_operator.cluster.writer import Writer, purpose
 from greenroom_operator.planning.cycle import plan
 from greenroom_operator.planning.lifecycle import is_lost
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from greenroom_core.kube.feed import Change, Feed
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.session import AgentSession
+    from greenroom_operator.cluster.events import Events
     from greenroom_operator.metrics import OperatorMetrics
 
 logger = logging.getLogger("greenroom.operator.scheduler")
@@ -69,6 +72,7 @@ class Scheduler:
         fleets: Mapping[RuntimeKey, Fleet],
         epoch: int,
         metrics: OperatorMetrics,
+        events: Events,
     ) -> None:
         self.ledger = Ledger()
         self.pods_in_label: set[str] = set()
@@ -81,6 +85,7 @@ class Scheduler:
         self._fleets = fleets
         self._epoch = epoch
         self._metrics = metrics
+        self._events = events
         self._waiting: dict[RuntimeKey, dict[str, AgentSession]] = {}
         self._due: set[str] = set()
         self._touched: set[RuntimeKey] = set()
@@ -272,10 +277,22 @@ class Scheduler:
         after = await self._writer.session(write)
         self._metrics.wrote(purpose(write), self._clock.boot() - begun)
         if isinstance(write, WriteStatus):
-            _tell(write)
+            self._tell(write)
         if isinstance(write, Bind) and after is not None and after.status.pod_uid == write.pod.metadata.uid:
             self._metrics.bound(self._clock.wall(), session)
         self._settle(session, after)
+
+    def _tell(self, write: WriteStatus) -> None:
+        """What is decided against a session, or makes it wait for, stands in the log and in an event, too."""
+        shown = find(write.fields["conditions"], SCHEDULED)
+        reason, message = write.fields.get("reason"), write.fields.get("message")
+        if reason is None and shown is not None:
+            reason, message = shown.reason, shown.message
+        session = write.session
+        named = {"session": session.metadata.name, "call": session.spec.call_id}
+        logger.info("session %s, %s: %s: %s", session.metadata.key, write.purpose, reason, message, extra=named)
+        if reason is not None and (write.fields.get("phase") is not Phase.CLOSED):
+            self._events.of_session(session, Kind.WARNING, str(reason), message or "")
 
     def _settle(self, before: AgentSession, after: AgentSession | None) -> None:
         """The answer goes into the store, and what was assumed gives way to what is known."""
@@ -349,16 +366,6 @@ class Scheduler:
             self._wake.set()
             # The cycle takes out what is due before the next pause is worked out.
             await self._wake_alarm.wait()
-
-
-def _tell(write: WriteStatus) -> None:
-    """What the operator decided against a session, or makes it wait for, stands in the log as in the status."""
-    shown = find(write.fields["conditions"], SCHEDULED)
-    reason, message = write.fields.get("reason"), write.fields.get("message")
-    if reason is None and shown is not None:
-        reason, message = shown.reason, shown.message
-    named = {"session": write.session.metadata.name, "call": write.session.spec.call_id}
-    logger.info("session %s, %s: %s: %s", write.session.metadata.key, write.purpose, reason, message, extra=named)
 
 
 def _was_admitted(session: AgentSession) -> bool:

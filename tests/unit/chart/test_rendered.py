@@ -150,7 +150,7 @@ def test_the_disruption_budget_guards_busy_pods_whoever_made_them(helm: Helm) ->
 
 def test_the_demo_is_the_runtime_that_sessions_go_to(helm: Helm) -> None:
     runtime = demo(helm, {}, names.DEFAULT_RUNTIME)
-    assert runtime.size == 1
+    assert runtime.spec.replicas == 1
     assert runtime.spec.sessions_per_pod == 10
     assert runtime.spec.template["spec"]["containers"][0]["image"] == "greenroom:0.1.0"
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.fakes.virtual_time import run_virtual
+from tests.unit.operator.test_events import EVENTS, Event
 from tests.unit.whole.stage import NAMESPACE, Stage, stage
 
 from greenroom_api.backend import Started, StartRequest
@@ -37,6 +38,10 @@ async def until_pods(here: Stage, count: int, seconds: float = 300.0) -> float:
             here.check()
             await here.clock.sleep(0.1)
     return here.clock.boot() - begun
+
+
+async def events_of(here: Stage) -> list[Event]:
+    return list((await here.client.list(EVENTS, Selection(NAMESPACE))).items)
 
 
 async def change_template(here: Stage, image: str) -> None:
@@ -78,6 +83,9 @@ def test_more_than_its_most_is_never_made_and_those_too_many_wait() -> None:
             assert len(await live_pods(here)) == 2
             phases = [(await here.get(f"s{number}")).status.phase for number in range(4)]
             assert sorted(phases) == sorted([Phase.RUNNING] * 2 + [Phase.PENDING] * 2)
+            waits = [event for event in await events_of(here) if event.involved_object["kind"] == "AgentSession"]
+            assert {event.reason for event in waits} == {"NoFreeSlot"}
+            assert len({event.involved_object["name"] for event in waits}) >= 2
 
     run_virtual(story())
 
@@ -162,6 +170,8 @@ def test_a_rollout_whose_sessions_fail_stops_and_older_pods_serve() -> None:
             assert (found.status.value, found.reason) == ("False", "SessionsFailing")
             assert "no model of that name" in found.message
             assert "the rollout has stopped" in found.message
+            told = {(event.involved_object["kind"], event.reason) for event in await events_of(here)}
+            assert told >= {("AgentRuntime", "RollingOut"), ("AgentRuntime", "SessionsFailing")}
 
     run_virtual(story())
 
