@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import itertools
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from tests.fakes.stream.caller import CAMERA_SIZE, GREEN, RED
 from tests.fakes.stream.scene import Scene
+from tests.integration.getstream.test_calls import count, until
 
 from greenroom.agent import Participant, VideoProcessor
 from greenroom.agent.sight import PictureWish
@@ -101,6 +103,32 @@ async def test_a_camera_is_seen_again_after_the_line_fell(stream: FakeStream, ro
         await first.left.wait()  # the SDK has come back with a session of its own
         alice.show(GREEN)
         await looker.until(lambda seen: seen[-1] == ("alice", "green"))
+
+
+async def test_cameras_leave_no_task_socket_or_thread_behind(stream: FakeStream, room: Room) -> None:
+    kept = []
+
+    async def look_and_go() -> None:
+        looker = Looker()
+        scene = Scene(stream, processors=[looker])
+        kept.append(scene.agent)  # as a host that lists ended sessions may
+        async with asyncio.timeout(LIMIT_SECONDS), scene.agent.join(await scene.agent.create_call("default", "demo")):
+            await looker.until(lambda seen: len(seen) >= 2)
+
+    async def three_at_once() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(look_and_go())
+        await until(lambda: all(seat.left.is_set() for seat in room.seats.values()))
+        gc.collect()
+
+    await room.enter("alice", film=RED)
+    await three_at_once()  # now the pools of the SDK and of the loop are as large as they get
+    tasks, files, threads = len(asyncio.all_tasks()), count("fd"), count("task")
+    await three_at_once()
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    await until(lambda: count("fd") <= files)
+    assert count("task") <= threads + 2
 
 
 async def test_a_model_that_sees_is_shown_the_camera_with_the_question(stream: FakeStream, room: Room) -> None:
