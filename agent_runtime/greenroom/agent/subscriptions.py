@@ -47,6 +47,8 @@ class Subscriptions:
         if not self._handlers:
             return
         if len(self._waiting) == CAPACITY:
+            if self.dropped == 0:
+                logger.warning("a subscriber is %d events behind: from now on the oldest are dropped", CAPACITY)
             self.dropped += 1
         self._waiting.append(event)
         self._arrived.set()
