@@ -69,16 +69,21 @@ def candidate(address: str, transport: str = "udp") -> str:
     return f"a=candidate:1 1 {transport} 2122260223 {address} 54321 typ host"
 
 
+def with_candidates(*candidates: str) -> str:
+    """For the first medium; the second, which it carries, has one of its own."""
+    return sdp().replace("m=application", "\r\n".join([*candidates, "m=application"])) + candidate("10.0.0.99") + "\r\n"
+
+
 def test_addresses_that_only_a_multicast_finds_are_left_out_and_no_end_is_set() -> None:
     private = candidate("3f1c9ab2-1c1a-4f1e-9a57-6f3d1f3c0f55.local")
-    given = sdp(private, candidate("10.0.0.7"), candidate("10.0.0.7", "tcp"), "a=end-of-candidates", "a=candidate:junk")
-    kept = prepared(given).splitlines()
-    assert [line for line in kept if "candidate" in line] == [candidate("10.0.0.7")]
+    good, slow = candidate("10.0.0.7"), candidate("10.0.0.7", "tcp")
+    kept = prepared(with_candidates(private, good, slow, "a=end-of-candidates", "a=candidate:junk")).splitlines()
+    assert [line for line in kept if "candidate" in line] == [good, good], "of the first, in both"
 
 
 def test_addresses_are_bounded() -> None:
-    given = sdp(*(candidate(f"10.0.0.{number}") for number in range(200)))
-    assert prepared(given).count("a=candidate:") == MAX_CANDIDATES
+    given = with_candidates(*(candidate(f"10.0.0.{number}") for number in range(200)))
+    assert prepared(given).count("a=candidate:") == 2 * MAX_CANDIDATES
 
 
 def test_header_extensions_of_sound_are_left_out_those_of_video_are_not() -> None:

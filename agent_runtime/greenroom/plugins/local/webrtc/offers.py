@@ -50,7 +50,7 @@ def _complaints(lines: list[str]) -> Iterator[str]:
         yield f"has {len(media)} media (m=), at most {MAX_MEDIA} are taken"
     if not any(_OPUS.match(line) for line in lines):
         yield "has no Opus (a=rtpmap:… opus/48000/2)"
-    if len(media) != len(_mids(lines)) or _mids(lines) != _bundled(lines):
+    if len(media) != len(_mids(lines)) or _mids(lines) != set(_bundled(lines)):
         yield "does not bundle its media in one transport (a=group:BUNDLE)"
     for start, complaint in _NEEDED:
         if not any(line.startswith(start) for line in lines):
@@ -64,8 +64,8 @@ def _mids(lines: list[str]) -> set[str]:
     return {line.removeprefix("a=mid:") for line in lines if line.startswith("a=mid:")}
 
 
-def _bundled(lines: list[str]) -> set[str]:
-    return {mid for line in lines if line.startswith("a=group:BUNDLE ") for mid in line.split(" ")[1:]}
+def _bundled(lines: list[str]) -> list[str]:
+    return [mid for line in lines if line.startswith("a=group:BUNDLE ") for mid in line.split(" ")[1:]]
 
 
 def prepared(offer: str) -> str:
@@ -73,28 +73,44 @@ def prepared(offer: str) -> str:
 
     Without addresses that only a multicast could find (they take a second each; the browser finds us, and is known
     then), without their end, so that a browser behind a translation of addresses is waited for, and without header
-    extensions for sound, which cost work for every packet.
+    extensions for sound, which cost work for every packet. The addresses of the medium that carries the others stand
+    in all: browsers collect some for each, and the library would take those of the last.
     """
-    return "\r\n".join(_kept(offer.splitlines())) + "\r\n"
+    sections = _sections(offer.splitlines())
+    carrier = f"a=mid:{_bundled(sections[0])[0]}"
+    candidates = [line for section in sections if carrier in section for line in section if _usable(line)]
+    kept = [line for section in sections for line in _kept(section, candidates[:MAX_CANDIDATES])]
+    return "\r\n".join(kept) + "\r\n"
 
 
-def _kept(lines: list[str]) -> Iterator[str]:
-    medium, candidates = "", 0
+def _sections(lines: list[str]) -> list[list[str]]:
+    """What stands before the first medium, then each medium."""
+    sections: list[list[str]] = [[]]
     for line in lines:
         if line.startswith("m="):
-            medium = line.split(" ")[0]
-        if line == "a=end-of-candidates" or (medium == "m=audio" and line.startswith("a=extmap:")):
-            continue
-        if line.startswith("a=candidate:"):
-            candidates += _usable(line)
-            if not _usable(line) or candidates > MAX_CANDIDATES:
-                continue
-        yield line
+            sections.append([])
+        sections[-1].append(line)
+    return sections
 
 
-def _usable(candidate: str) -> bool:
-    words = candidate.split(" ")
-    return len(words) > 4 and words[2].lower() == "udp" and not words[4].endswith(".local")
+def _kept(section: list[str], candidates: list[str]) -> Iterator[str]:
+    medium = section[0].split(" ")[0]
+    for line in section:
+        extension = medium == "m=audio" and line.startswith("a=extmap:")
+        if not extension and not line.startswith(("a=candidate:", "a=end-of-candidates")):
+            yield line
+    if medium.startswith("m="):
+        yield from candidates
+
+
+def _usable(line: str) -> bool:
+    words = line.split(" ")
+    return (
+        line.startswith("a=candidate:")
+        and len(words) > 4
+        and words[2].lower() == "udp"
+        and not words[4].endswith(".local")
+    )
 
 
 def tuned(answer: str) -> str:
