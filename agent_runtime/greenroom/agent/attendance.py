@@ -163,6 +163,7 @@ class Attendance:
         if self._call is None or self._connection is None:
             return
         self._tell(AgentLeftCallEvent(self._call.type, self._call.id))
+        self.onlookers.close()
         await self._connection.leave()
 
     # --- what the edge reports ---

@@ -66,6 +66,10 @@ class Onlookers:
         self._sight.forget(participant)
         self._processing.participant_left(participant)
 
+    def close(self) -> None:
+        """The call is over: keep nothing that was seen."""
+        self._sight.close()
+
     # --- what a model sees ---
 
     def pictures(self) -> tuple[Seen, ...]:

@@ -73,6 +73,9 @@ class View:
     def forget(self, participant: Participant) -> None:
         self._waiting.pop(participant.id, None)
 
+    def close(self) -> None:
+        self._waiting.clear()
+
 
 class Sight:
     """The frames of one call."""
@@ -81,6 +84,7 @@ class Sight:
         self._clock = clock
         self._latest: dict[str, Seen] = {}
         self._views: list[View] = []
+        self._closed = False
 
     def view(self, fps: float) -> View:
         """One more looker, to the end of the call."""
@@ -90,6 +94,8 @@ class Sight:
 
     def show(self, participant: Participant, frame: VideoFrame) -> None:
         """The newest frame of `participant`."""
+        if self._closed:
+            return
         seen = Seen(participant, frame)
         self._latest[participant.id] = seen
         for view in self._views:
@@ -100,6 +106,13 @@ class Sight:
         self._latest.pop(participant.id, None)
         for view in self._views:
             view.forget(participant)
+
+    def close(self) -> None:
+        """Keep no frame any more, also of what is still reported: an agent that has left may be kept for long."""
+        self._closed = True
+        self._latest.clear()
+        for view in self._views:
+            view.close()
 
     def pictures(self, wish: PictureWish) -> tuple[Seen, ...]:
         """What a model is shown now, the oldest first."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -258,6 +260,25 @@ def test_one_that_would_block_or_never_run_is_refused() -> None:
         Play(Unasync())
     with pytest.raises(ValueError, match=r"Looker\.fps is 0: more than 0"):
         Play(Looker(fps=0))
+
+
+def test_an_agent_that_has_left_keeps_no_frame() -> None:
+    play = Play(picture_wish=PictureWish())
+    frames: list[weakref.ref[Untouched]] = []
+
+    async def scene() -> None:
+        async with play.on_call() as connection:
+            for _ in range(3):
+                picture = Untouched()
+                frames.append(weakref.ref(picture))
+                connection.sink.video_received(CALLER, VideoFrame(2, 2, CLOCK.boot(), picture))
+            del picture
+            assert frames[-1]() is not None
+        connection.sink.video_received(CALLER, frame())
+
+    run_virtual(scene())
+    gc.collect()
+    assert [picture() for picture in frames] == [None] * 3
 
 
 def test_a_call_ends_while_a_processor_is_at_work() -> None:
