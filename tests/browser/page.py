@@ -59,8 +59,8 @@ class Page:
         return value
 
     async def text(self, selector: str) -> str:
-        """As a reader sees it: empty where it is hidden."""
-        look = f"(found => found.checkVisibility() ? found.innerText : '')(document.querySelector({selector!r}))"
+        """As a reader sees it: empty where it is hidden, or not there."""
+        look = f"(found => found?.checkVisibility() ? found.innerText : '')(document.querySelector({selector!r}))"
         return str(await self.evaluate(look)).strip()
 
     async def click(self, selector: str) -> None:

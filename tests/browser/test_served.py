@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Visit
 
 pytestmark = pytest.mark.browser
+
+STEPS = (
+    *("Asking for the microphone", "Looking for ways to the agent", "Starting the agent"),
+    *("Waiting for the agent's answer", "Connecting"),
+)
 
 
 async def test_a_question_is_asked_and_answered_aloud(visit: Visit) -> None:
@@ -28,8 +34,40 @@ async def test_a_question_is_asked_and_answered_aloud(visit: Visit) -> None:
             await page.click("#hang-up")
             await state(page, "ended")
             assert await page.text("#problem") == ""
-            assert_in_order(page, url)
             assert await ended(http, told.call_id) == "Closed"
+            await page.click("#talk")
+            await state(page, "talking")
+            again = await page.text("#call-id")
+            assert again != told.call_id
+            assert await page.text(".user") == "", "nothing of the call before"
+            await page.click("#hang-up")
+            await state(page, "ended")
+            assert_in_order(page, url)
+            assert await ended(http, again) == "Closed"
+
+
+async def test_who_hangs_up_before_there_is_a_call_leaves_no_session(visit: Visit) -> None:
+    async with served("talk_agent.py") as http, visit(f"{http.base_url}/talk") as page:
+        for number, step in enumerate(STEPS):
+            await page.evaluate(
+                "window.impatient?.disconnect();"
+                "window.impatient = new MutationObserver(() => document.querySelector('#state').innerText === "
+                f"{json.dumps(step)} && document.querySelector('#hang-up').click());"
+                "impatient.observe(document.querySelector('#state'), { childList: true }); 0"
+            )
+            await page.click("#talk")
+            await page.until("document.querySelector('#state').innerText === 'Hung up'")
+            assert await page.text("#problem") == "", step
+            async with asyncio.timeout(10):
+                while await sessions_ended(http) != (max(0, number - 1), True):
+                    await asyncio.sleep(0.05)
+        assert page.complaints == []
+
+
+async def sessions_ended(http: httpx.AsyncClient) -> tuple[int, bool]:
+    """How many there were; whether all have ended."""
+    found = (await http.get("/sessions")).json()["sessions"]
+    return len(found), all(session["ended_at"] is not None for session in found)
 
 
 async def test_the_microphone_can_be_muted_and_the_call_held_by_keyboard_alone(visit: Visit) -> None:

@@ -23,12 +23,13 @@ export class Call {
   }
 
   async run() {
+    const { signal } = this.#aborted;
     let problem = null;
     try {
-      await this.#connect();
+      await Promise.race([this.#connect(signal), aborted(signal)]);
       problem = await this.ended;
     } catch (error) {
-      problem = this.#aborted.signal.aborted ? null : asProblem(error);
+      problem = signal.aborted ? null : asProblem(error);
     }
     this.#clear();
     this.told.ended(problem);
@@ -50,22 +51,31 @@ export class Call {
     this.#clear();
   }
 
-  async #connect() {
-    const { signal } = this.#aborted;
-    this.told.step("Asking for the microphone");
-    this.#microphone = await microphone();
-    signal.throwIfAborted();
-    this.told.step("Looking for ways to the agent");
-    const offer = await this.#offer(await sessions.iceServers(this.id, signal));
-    signal.throwIfAborted();
-    this.told.step("Starting the agent");
-    this.sessionId = await sessions.start(this.id, offer, this.options, signal);
-    this.told.session(this.sessionId);
-    this.told.step("Waiting for the agent's answer");
-    const sdp = await sessions.answerOf(this.id, this.sessionId, signal);
-    this.told.step("Connecting");
-    await this.#peer.setRemoteDescription({ type: "answer", sdp });
-    await this.#connected(signal);
+  // What comes after the end (a microphone, a session) is given back as soon as it is there: a start is never taken
+  // back, since nobody could say then whether there is a session.
+  async #connect(signal) {
+    const step = (text) => {
+      signal.throwIfAborted();
+      this.told.step(text);
+    };
+    try {
+      step("Asking for the microphone");
+      this.#microphone = await microphone();
+      step("Looking for ways to the agent");
+      const offer = await this.#offer(await sessions.iceServers(this.id, signal));
+      step("Starting the agent");
+      this.sessionId = await sessions.start(this.id, offer, this.options);
+      step("Waiting for the agent's answer");
+      this.told.session(this.sessionId);
+      const sdp = await sessions.answerOf(this.id, this.sessionId, signal);
+      step("Connecting");
+      await this.#peer.setRemoteDescription({ type: "answer", sdp });
+      await this.#connected(signal);
+    } finally {
+      if (signal.aborted) {
+        this.#clear();
+      }
+    }
   }
 
   async #offer(iceServers) {
@@ -92,10 +102,7 @@ export class Call {
           this.#peer.connectionState === "connected" ? resolve() : reject(noConnection());
         }
       };
-      signal.addEventListener("abort", () => {
-        clearTimeout(limit);
-        reject(signal.reason);
-      });
+      signal.addEventListener("abort", () => clearTimeout(limit));
       this.#peer.addEventListener("connectionstatechange", look);
       look();
     });
@@ -161,6 +168,10 @@ function gathered(peer) {
     peer.addEventListener("icegatheringstatechange", look);
     look();
   });
+}
+
+function aborted(signal) {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
 function noConnection() {

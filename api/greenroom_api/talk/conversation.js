@@ -4,7 +4,6 @@ import * as page from "./page.js";
 
 export class Conversation {
   #answer = null;
-  #said = "";
   #remarks = {};
   #figures = { "agent-seconds": [], "heard-seconds": [] };
 
@@ -49,22 +48,20 @@ export class Conversation {
   }
 
   #speaks({ text }) {
-    this.#said = this.#said ? `${this.#said} ${text}` : text;
     if (this.#answer) {
-      page.say(this.#answer, this.#said);
+      page.goOn(this.#answer, ` ${text}`);
     } else {
-      this.#answer = page.line("agent", "agent", this.#said);
+      this.#answer = page.line("agent", "agent", text);
       this.#remark({});
     }
   }
 
   #ended({ text, interrupted }) {
     if (this.#answer && interrupted) {
-      page.say(this.#answer, text ? `${text} …` : "…");
+      page.correct(this.#answer, text ? `${text} …` : "…");
       this.#remark({ interrupted: "interrupted" });
     }
     this.#answer = null;
-    this.#said = "";
     this.#remarks = {};
   }
 

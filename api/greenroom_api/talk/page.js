@@ -72,16 +72,23 @@ export function line(kind, who, text) {
   return item;
 }
 
-export function say(item, text) {
+// More of a line: only this is read out.
+export function goOn(item, text) {
+  item.querySelector(".words").append(text);
+  scroll();
+}
+
+export function correct(item, text) {
   item.querySelector(".words").textContent = text;
   scroll();
 }
 
-// A remark below a line: how long it took, that it was cut off.
+// A remark below a line: how long it took, that it was cut off. Not read out in the middle of a conversation.
 export function remark(item, text) {
   let found = item.querySelector(".aside");
   if (!found) {
     found = element("div", "aside", "");
+    found.setAttribute("aria-hidden", "true");
     item.append(found);
   }
   found.textContent = text;

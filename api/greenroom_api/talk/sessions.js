@@ -5,9 +5,11 @@ import { Problem, refused } from "./problems.js";
 const ROOT = new URL(".", document.baseURI);
 const ANSWER_WAIT_SECONDS = 10;
 const ANSWER_SECONDS = 60;
+const RECORD_TRIES = 10;
+const RECORD_PAUSE_SECONDS = 0.3;
 
 export async function iceServers(callId, signal) {
-  const answer = await ask("GET", `talk/settings/${callId}`, { signal });
+  const answer = await ask("GET", `talk/settings/${encodeURIComponent(callId)}`, { signal });
   if (!answer.ok) {
     throw await refused(answer);
   }
@@ -15,9 +17,9 @@ export async function iceServers(callId, signal) {
 }
 
 // The id of a session whose agent has the offer.
-export async function start(callId, offer, { runtime, callType }, signal) {
+export async function start(callId, offer, { runtime, callType }) {
   const body = JSON.stringify({ runtime, call_type: callType, parameters: { offer } });
-  const answer = await ask("POST", `calls/${callId}/sessions`, { body, signal });
+  const answer = await ask("POST", sessionsOf(callId), { body });
   if (!answer.ok) {
     throw await refused(answer);
   }
@@ -42,15 +44,21 @@ export async function answerOf(callId, sessionId, signal) {
   throw new Problem("The agent does not answer the call.", "Its log says why.");
 }
 
-// One sentence, as far as this server tells it.
+// As far as this server tells it, and knows it soon: the agent leaves the call first, and the record follows.
 export async function howItEnded(callId, sessionId) {
   try {
-    const { sessions } = await (await ask("GET", `calls/${callId}/sessions`)).json();
-    const session = sessions.find((item) => item.session_id === sessionId);
-    return [session.phase, session.reason, session.message].filter(Boolean).join(", ");
+    for (let tries = 0; tries < RECORD_TRIES; tries += 1) {
+      const { sessions } = await (await ask("GET", sessionsOf(callId))).json();
+      const session = sessions.find((item) => item.session_id === sessionId);
+      if (session.ended_at) {
+        return [session.phase, session.reason, session.message].filter(Boolean).join(", ");
+      }
+      await new Promise((resolve) => setTimeout(resolve, RECORD_PAUSE_SECONDS * 1000));
+    }
   } catch {
-    return "";
+    // Not everybody may look at sessions.
   }
+  return "";
 }
 
 // Also while the page goes away.
@@ -58,8 +66,12 @@ export function close(callId, sessionId) {
   navigator.sendBeacon(new URL(`${path(callId, sessionId)}/close`, ROOT));
 }
 
+function sessionsOf(callId) {
+  return `calls/${encodeURIComponent(callId)}/sessions`;
+}
+
 function path(callId, sessionId) {
-  return `calls/${callId}/sessions/${sessionId}`;
+  return `${sessionsOf(callId)}/${sessionId}`;
 }
 
 async function ask(method, address, { body, signal } = {}) {
