@@ -10,14 +10,10 @@ import logging
 from typing import TYPE_CHECKING, assert_never
 
 from greenroom.agent.audio import duration_ms
-from greenroom.agent.cancellation import outlast
 from greenroom.agent.conversation import Message, Role
 from greenroom.agent.errands import Errands
 from greenroom.agent.events import (
     AgentErrorEvent,
-    AgentTranscriptEvent,
-    AgentTurnEndedEvent,
-    AgentTurnStartedEvent,
     ToolCalledEvent,
     UserTranscriptEvent,
 )
@@ -39,6 +35,7 @@ from greenroom.agent.realtime import (
     UserSaid,
     UserSoFar,
 )
+from greenroom.agent.recital import WAITING_REPLIES, Recital
 from greenroom.agent.reply import MAX_WAITING_SECONDS, Reply
 from greenroom.agent.user_turn import UserTurn
 
@@ -59,7 +56,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("greenroom.agent")
 
 WAITING_TURNS = 16
-WAITING_REPLIES = 16
 ANSWER_SECONDS = 30.0  # a model that says nothing to a text for so long does not answer
 WORD_FOR_WORD = "Say exactly this, word for word, and nothing else: "
 
@@ -84,7 +80,6 @@ class Dialogue:
         self._name = name
         self._model = model
         self._opening = opening
-        self._playout = playout
         self._conversation = conversation
         self._view = view
         self._emit = emit
@@ -92,12 +87,18 @@ class Dialogue:
         self._offering = Offering(intake, model.metrics, clock)
         self._errands = Errands(model.toolbox, clock, self._called)
         self._user = UserTurn(speaker, model.metrics, emit, clock)
+        self._recital = Recital(
+            name=name,
+            playout=playout,
+            conversation=conversation,
+            metrics=model.metrics,
+            emit=emit,
+            on_cut=lambda reply: self._offering.give(ReplyCut(reply.speech.heard(), reply.heard_seconds)),
+            clock=clock,
+        )
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(WAITING_TURNS)
-        self._replies: asyncio.Queue[Reply] = asyncio.Queue(WAITING_REPLIES)
-        self._open: list[Reply] = []  # those that are not over, the oldest first
         self._coming: Reply | None = None  # the one that the model makes, or is asked for
         self._unheard = False  # the model goes on with a reply that is over for the call
-        self._settled = asyncio.Event()
 
     # --- what others ask of it ---
 
@@ -110,8 +111,7 @@ class Dialogue:
         coming, self._coming = self._coming, None
         if coming is not None and not coming.silent:
             self._unheard = True
-        if self._open:
-            self._cut_off(self._open[0])
+        self._recital.cut_off()
 
     async def run(self) -> None:
         """Converse until cancelled. Raises what the model raised."""
@@ -122,7 +122,7 @@ class Dialogue:
                     self._errands.run,
                     self._look,
                     self._take_turns,
-                    self._speak_replies,
+                    self._recital.run,
                     self._converse,
                 ):
                     group.create_task(work(), name=f"{self._name}-{work.__qualname__}")
@@ -171,7 +171,7 @@ class Dialogue:
                 self._begin()
                 self._errands.want(calls)
             case CallsUnwanted(ids):
-                self._errands.unwant(ids)
+                self._unwanted(ids)
             case Usage(input_tokens, output_tokens):
                 self._model.metrics.on_llm_response(input_tokens=input_tokens, output_tokens=output_tokens)
             case RealtimeTrouble(error):
@@ -197,13 +197,11 @@ class Dialogue:
         reply = self._coming
         if reply is None:
             reply = self._coming = Reply(answers_since=self._user.answered())
-            self._open.append(reply)
-        if not reply.begun.is_set():
-            if self._replies.full():
-                self._drop(reply, f"{WAITING_REPLIES} replies wait to be heard")
-                return None
-            self._replies.put_nowait(reply)
-            reply.begun.set()
+            self._recital.expect(reply)
+        if not reply.begun.is_set() and not self._recital.begin(reply):
+            self._drop(reply, f"{WAITING_REPLIES} replies wait to be heard")
+            return None
+        reply.wants_results = False
         return reply
 
     def _sound(self, pcm: bytes) -> None:
@@ -216,16 +214,21 @@ class Dialogue:
         reply = self._begin()
         if reply is not None:
             for sentence in reply.add_words(text):
-                self._tell(sentence, reply)
+                self._recital.tell(sentence, reply)
 
     def _reply_over(self, whole: bool) -> None:
         reply = self._coming
         if self._unheard or reply is None or not reply.begun.is_set():
             self._unheard = False
-        elif not (reply.silent and self._errands.running):  # then it goes on with the results
-            self._coming = None
-            if rest := reply.finish(whole):
-                self._tell(rest, reply)
+        else:
+            reply.wants_results = reply.silent and self._errands.running
+            if not reply.wants_results:
+                self._finish(reply, whole)
+
+    def _finish(self, reply: Reply, whole: bool) -> None:
+        self._coming = None
+        if rest := reply.finish(whole):
+            self._recital.tell(rest, reply)
 
     def _reply_dropped(self) -> None:
         reply = self._coming
@@ -233,7 +236,7 @@ class Dialogue:
             self._unheard = False
         else:
             self._coming = None
-            self._cut_off(reply)
+            self._recital.cut_off(reply)
 
     def _drop(self, reply: Reply, why: str) -> None:
         """Hear no more of `reply`, which is too much."""
@@ -242,9 +245,15 @@ class Dialogue:
         reply.finish(whole=False)
         self._report(RuntimeError(f"the rest of a reply was dropped: {why}"))
         if not reply.begun.is_set():
-            self._settle(reply, interrupted=True)
+            self._recital.settle(reply, interrupted=True)
 
     # --- functions ---
+
+    def _unwanted(self, ids: tuple[str, ...]) -> None:
+        self._errands.unwant(ids)
+        reply = self._coming
+        if reply is not None and reply.wants_results and not self._errands.running:
+            self._finish(reply, whole=False)
 
     def _called(self, result: ToolResult, wanted: bool) -> None:
         call = result.call
@@ -261,9 +270,7 @@ class Dialogue:
         while True:
             turn = await self._turns.get()
             try:
-                while self._open:
-                    self._settled.clear()
-                    await self._settled.wait()
+                await self._recital.all_over()
                 await self._ask(turn)
             finally:
                 turn.resolve()
@@ -275,7 +282,7 @@ class Dialogue:
         if not turn.verbatim:
             self._conversation.add(Message(Role.USER, turn.text))
         reply = self._coming = Reply(turn, turn.speech_ended_at)
-        self._open.append(reply)
+        self._recital.expect(reply)
         self._offering.give(TextGiven(WORD_FOR_WORD + turn.text if turn.verbatim else turn.text))
         try:
             async with self._clock.timeout(ANSWER_SECONDS):
@@ -284,69 +291,10 @@ class Dialogue:
             if self._coming is reply:
                 self._coming = None
             self._report(RuntimeError(f"the model did not answer within {ANSWER_SECONDS:.0f} s"))
-            self._settle(reply, interrupted=True)
+            self._recital.settle(reply, interrupted=True)
         await reply.over.wait()
 
-    # --- speaking ---
-
-    async def _speak_replies(self) -> None:
-        while True:
-            reply = await self._replies.get()
-            if reply.over.is_set():
-                continue
-            reply.speech.on_first_sound = lambda speaking=reply: self._started(speaking)
-            speaking = asyncio.create_task(self._speak(reply), name=f"{self._name}-speak")
-            over = asyncio.create_task(reply.over.wait(), name=f"{self._name}-reply-over")
-            try:
-                await asyncio.wait((speaking, over), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (speaking, over):
-                    task.cancel()
-                await outlast(asyncio.gather(speaking, over, return_exceptions=True))
-            self._settle(reply, interrupted=not reply.whole)
-
-    async def _speak(self, reply: Reply) -> None:
-        async for pcm in reply.sounds():
-            await self._playout.put(reply.speech, reply.spoken, pcm)
-        await self._playout.drained()
-
-    def _cut_off(self, first: Reply) -> None:
-        """Silence `first` and those after it."""
-        self._playout.stop()
-        for reply in self._open[self._open.index(first) :]:
-            if reply.begun.is_set():
-                self._offering.give(ReplyCut(reply.speech.heard(), reply.heard_seconds))
-            self._settle(reply, interrupted=True)
-
-    def _settle(self, reply: Reply, interrupted: bool) -> None:
-        """`reply` is over: what was heard of it stands in the conversation. Once a reply."""
-        if reply.over.is_set():
-            return
-        self._open.remove(reply)
-        reply.begun.set()
-        reply.over.set()
-        self._settled.set()
-        heard = reply.speech.heard()
-        if heard:
-            self._model.metrics.on_realtime_agent_transcription()
-            self._conversation.add(Message(Role.ASSISTANT, heard, interrupted=interrupted))
-        logger.info("[%s] transcript agent: %s%s", self._name, heard, " (interrupted)" if interrupted else "")
-        self._emit(AgentTurnEndedEvent(heard, interrupted))
-        if reply.turn is not None:
-            reply.turn.resolve()
-
     # --- telling ---
-
-    def _started(self, reply: Reply) -> None:
-        at, since = reply.speech.first_sound_at, reply.answers_since
-        response_seconds = None if at is None or since is None else at - since
-        if response_seconds is not None:
-            logger.info("[%s] end of speech to first sound: %.0f ms", self._name, response_seconds * 1000)
-        self._emit(AgentTurnStartedEvent(response_seconds))
-
-    def _tell(self, sentence: str, reply: Reply) -> None:
-        since = reply.answers_since
-        self._emit(AgentTranscriptEvent(sentence, None if since is None else self._clock.boot() - since))
 
     def _tell_user_said(self, text: str, participant: Participant | None = None) -> None:
         logger.info("[%s] transcript user: %s", self._name, text)

@@ -47,6 +47,8 @@ class Reply:
         self.over = asyncio.Event()
         """Heard, cut off, or never to come."""
         self.whole = True
+        self.wants_results = False
+        """The model paused for functions and goes on with what they give."""
         self._splitter = SentenceSplitter()
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0

@@ -416,6 +416,19 @@ async def test_the_result_of_a_call_from_another_connection_is_told_in_words(ser
     assert "The function get_weather that you wanted called before gave: sunny" in talk.words
 
 
+async def test_results_that_are_lost_with_the_connection_are_told_again_in_words(server: FakeLive) -> None:
+    server.answers.append(called("get_weather", {"location": "Rome"}))
+    server.faults.append(Fault(stall=True, after=1))
+    async with talking(model(server, first_reply_seconds=0.3)) as talk:
+        await talk.give(TextGiven("Weather?"))
+        (call,) = (await talk.until(CallsWanted)).calls
+        await talk.give(ResultGiven(ToolResult(call, "sunny", failed=False, duration_seconds=0.1)))
+        await talk.until(ReplySound)
+        await talk.until(ReplyOver, 2)
+    assert "The function get_weather that you wanted called before gave: sunny" in talk.words
+    assert len(server.setups) == 2
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------
 
 

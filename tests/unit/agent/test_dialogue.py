@@ -391,6 +391,38 @@ def test_a_call_that_is_not_wanted_any_more_is_stopped_and_its_result_not_given(
     assert "may have had an effect" in stage.history()[1][1]
 
 
+def test_a_reply_whose_calls_are_not_wanted_any_more_is_over() -> None:
+    stage, _ = weather_stage()
+    stage.model.replies = [[wanted("Rome"), ReplyOver(), 0.1, CallsUnwanted(("Rome",))], reply("Next.")]
+
+    async def scene() -> None:
+        async with stage.on_call():
+            await stage.agent.simple_response("weather?")
+            await stage.agent.simple_response("next?")
+
+    run_virtual(scene())
+    assert stage.seen(AgentTurnEndedEvent) == [
+        AgentTurnEndedEvent("", interrupted=True),
+        AgentTurnEndedEvent("Next.", interrupted=False),
+    ]
+
+
+def test_more_replies_than_can_wait_are_dropped_and_reported() -> None:
+    stage = RealtimeStage()
+
+    async def scene() -> None:
+        async with stage.on_call():
+            for number in range(20):
+                stage.model.say(ReplyWords(f"{number}."), ReplySound(tone(0.1)), ReplyOver())
+            await stage.clock.sleep(10)
+
+    run_virtual(scene())
+    assert {"replies wait" in str(event.error) for event in stage.events if isinstance(event, AgentErrorEvent)} == {
+        True
+    }
+    assert len([text for text in answers(stage) if text]) == 16
+
+
 def test_a_call_that_runs_is_not_called_again_and_too_many_are_refused() -> None:
     stage, called = weather_stage(20)
 

@@ -169,6 +169,27 @@ def test_calls_end_the_users_turn_and_are_waited_for() -> None:
     assert turns.calls == {"3"}
 
 
+def test_results_are_waited_for_all_and_then_it_is_geminis_turn() -> None:
+    turns = LiveTurns()
+    told(turns, call("a", "1"), call("b", "2"))
+    turns.answered("1")
+    assert not turns.due
+    turns.answered("2")
+    assert turns.due
+    assert told(turns, sound())[-1] is ReplySound
+    assert not turns.due
+
+
+def test_results_that_gemini_says_nothing_to_end_the_reply() -> None:
+    turns = LiveTurns()
+    told(turns, call("a", "1"))
+    turns.answered("1")
+    assert told(turns, content(turn_complete=True, interaction_status="IN_PROGRESS"))[-1:] == [ReplyOver()]
+    assert turns.due, "the turn of the calls is over, not what follows from them"
+    assert told(turns, COMPLETE) == [ReplyOver()]
+    assert turns.quiet
+
+
 def test_several_things_in_one_message_come_in_order() -> None:
     blob = {"inline_data": {"mime_type": "audio/pcm;rate=24000", "data": SOUND}}
     both = content(

@@ -63,11 +63,12 @@ class Carried:
         self._leave_at: float | None = None
         self._awaiting = asyncio.Event()
         self._text = ""
+        self._results: list[str] = []
 
     @property
     def unanswered(self) -> str:
-        """The text that was sent and that nothing has come of."""
-        return self._text if self._turns.asked else ""
+        """What was sent, if nothing has come of it, as a text to send again."""
+        return self._text if self._turns.asked else " ".join(self._results)
 
     # --- out ---
 
@@ -113,9 +114,11 @@ class Carried:
 
     async def _give_result(self, result: ToolResult) -> None:
         call = result.call
+        in_words = LATE_RESULT.format(call.name, result.output)
         if call.id not in self._turns.calls:  # another connection's: a session refuses what it did not ask for
-            await self.ask(LATE_RESULT.format(call.name, result.output))
+            await self.ask(in_words)
             return
+        self._results.append(in_words)
         self._turns.answered(call.id)
         self._progress()
         await self._live.result(result)
@@ -134,6 +137,8 @@ class Carried:
     def _read(self, message: Any) -> list[Said]:
         try:
             said = self._turns.read(message)
+            if not self._turns.calls and not self._turns.due:
+                self._results.clear()
         except (AttributeError, TypeError, ValueError) as error:  # the SDK takes messages of many shapes
             return [RealtimeTrouble(Unreadable(error))]
         self._progress()
@@ -171,7 +176,7 @@ class Carried:
     def _patience_seconds(self) -> float | None:
         if self._turns.calls:
             return None  # Gemini waits for us
-        if self._turns.asked:
+        if self._turns.due:
             return self._first_seconds
         return self._next_seconds if self._turns.replying else None
 

@@ -47,6 +47,7 @@ class LiveTurns:
         self._calls: set[str] = set()
         self.asked = False
         """A text was sent, and nothing has come of it yet."""
+        self._resulted = False  # the last result that Gemini waited for was sent, and nothing has come of it yet
         self.handle: str | None = None
         """What to go on with over another connection."""
         self.leave_seconds: float | None = None
@@ -64,11 +65,17 @@ class LiveTurns:
     @property
     def quiet(self) -> bool:
         """Nothing would be lost with this connection."""
-        return not (self._user_speaks or self._models_turn or self._calls or self.asked)
+        return not (self._user_speaks or self._models_turn or self._calls or self.due)
+
+    @property
+    def due(self) -> bool:
+        """It is Gemini's turn to say something."""
+        return not self._calls and (self.asked or self._resulted)
 
     def answered(self, call_id: str) -> None:
         """The result of this call was sent."""
         self._calls.discard(call_id)
+        self._resulted = True
 
     def read(self, message: Any) -> list[Said]:
         """Raises AttributeError, TypeError or ValueError for what is not as it should be."""
@@ -112,7 +119,7 @@ class LiveTurns:
         if content.generation_complete or content.turn_complete:
             yield from self._reply_over()
         if content.turn_complete:
-            yield from self._turn_over()
+            yield from self._turn_over(more=content.interaction_status == "IN_PROGRESS")
 
     def _heard(self, text: str) -> Iterator[Said]:
         self._user_text += text
@@ -143,7 +150,7 @@ class LiveTurns:
 
     def _begin(self) -> Iterator[Said]:
         self._replying = self._models_turn = True
-        self.asked = self._broke_off = False
+        self.asked = self._resulted = self._broke_off = False
         if self._user_speaks:
             self._user_speaks = False
             yield UserOver()
@@ -155,6 +162,7 @@ class LiveTurns:
             yield from self._user_done()  # what it replied to; words of the one who interrupts come after
         self._replying = self._models_turn = self._deaf = False
         self._broke_off = True
+        self._resulted = False
         self._samples = Samples(RATE)
         if not by_text and not self._user_speaks:
             self._user_speaks = True
@@ -171,10 +179,13 @@ class LiveTurns:
             self._replying = False
             yield ReplyOver()
 
-    def _turn_over(self) -> Iterator[Said]:
+    def _turn_over(self, more: bool) -> Iterator[Said]:
         models_turn, self._models_turn, self._deaf = self._models_turn, False, False
         if self._broke_off:
             self._broke_off = False
+        elif self._resulted and not self._calls and not more:  # the results were enough for it
+            self._resulted = False
+            yield ReplyOver()
         elif not models_turn:  # it made nothing of what it was told
             yield from self._user_done()
             if self.asked:
