@@ -35,6 +35,7 @@ pytest.importorskip("hibari", reason="the extra `local` is not installed")
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 AGENT = Path(__file__).with_name("blocks") / "basic_example.py"
+IMPATIENT = Path(__file__).with_name("impatient.py")
 POINTED = Path(__file__).parents[1] / "fakes" / "stream" / "pointed"
 QUESTION = "What is the weather in Boston?"
 STORY = [f"This is sentence number {number} of a story that takes a while. " for number in range(1, 9)]
@@ -54,6 +55,10 @@ async def speech(text: str) -> bytes:
     return b"".join([pcm async for pcm in local.TTS(seed=7).synthesize(text)])
 
 
+def surroundings(vendors: Vendors) -> dict[str, str]:
+    return {**vendors.environment, "PYTHONPATH": str(POINTED)}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def vendors() -> AsyncIterator[Vendors]:
     async with Vendors() as vendors:
@@ -66,8 +71,8 @@ async def vendors() -> AsyncIterator[Vendors]:
 async def stack(
     control_plane: ControlPlane, installed_crds: None, vendors: Vendors, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:
-    environment = {**vendors.environment, "PYTHONPATH": str(POINTED)}
-    fleet = FleetPlan(pods=1, slots=4, agent=AGENT, drain_timeout_seconds=DRAIN_SECONDS, environment=environment)
+    drain = DRAIN_SECONDS
+    fleet = FleetPlan(pods=1, slots=4, agent=AGENT, drain_timeout_seconds=drain, environment=surroundings(vendors))
     async with Stack(control_plane, tmp_path_factory.mktemp("example"), [fleet]) as stack:
         yield stack
     for vendor in (vendors.deepgram, vendors.elevenlabs, vendors.gemini):
@@ -200,6 +205,22 @@ async def test_a_participant_who_leaves_for_good_in_mid_sentence(stack: Stack, v
     assert 1.5 <= time.monotonic() - left_at < 10
     async with asyncio.timeout(10):
         await seat.left.wait()
+
+
+async def test_a_network_that_goes_away_in_mid_sentence_and_stays_away(stack: Stack, vendors: Vendors) -> None:
+    fleet = FleetPlan(name="impatient", pods=1, slots=1, agent=IMPATIENT, environment=surroundings(vendors))
+    await stack.apply_fleet(fleet)
+    await stack.until_pods_ready(1, "impatient")
+    _, seat, name = await story(vendors, stack, "lost", "kubectl", runtime="impatient")
+    vendors.stream.faults.mute_sfu = True
+    try:
+        await seat.cut()
+        status = await stack.until_ended(name)
+    finally:
+        vendors.stream.faults.mute_sfu = False
+    assert (status["phase"], status["reason"]) == ("Failed", "AgentError")
+    assert status["message"] == "StreamError: the connection to Stream fell and was not back within 2 s"
+    assert status["metrics"]["tts_characters__total"] > 0
 
 
 async def test_a_pod_that_drains_in_mid_sentence(stack: Stack, vendors: Vendors) -> None:
