@@ -19,7 +19,7 @@ from aiortc.mediastreams import MediaStreamError
 from greenroom.agent.audio import FRAME_BYTES, SAMPLE_RATE, peak, seconds_of
 from greenroom.plugins.local.webrtc.ears import Ears
 from greenroom.plugins.local.webrtc.opus import Decoder, Encoder, OpusError
-from greenroom.plugins.local.webrtc.voice import CAPACITY_FRAMES, LEAD_SECONDS, TAIL_FRAMES, Voice
+from greenroom.plugins.local.webrtc.voice import CAPACITY_FRAMES, LEAD_SECONDS, OPENING_FRAMES, TAIL_FRAMES, Voice
 
 OPUS = 111
 
@@ -73,6 +73,8 @@ def spoken(scene: Any, limit_seconds: float = 600.0) -> list[tuple[float, int, b
         out: list[tuple[float, int, bytes]] = []
         sending = asyncio.create_task(packets_of(voice, clock, out))
         await asyncio.sleep(5.0)
+        assert len(out) == OPENING_FRAMES
+        out.clear()
         began = clock.boot()
         await scene(voice)
         await asyncio.sleep(30.0)
@@ -147,7 +149,8 @@ def test_before_anybody_listens_nothing_is_kept() -> None:
         sending = asyncio.create_task(packets_of(voice, clock, out))
         await asyncio.sleep(5.0)
         sending.cancel()
-        assert out == []
+        decoder = Decoder()
+        assert [peak(decoder.decode(packet)) for _, _, packet in out] == [0] * OPENING_FRAMES
         voice.stop()
         with pytest.raises(MediaStreamError):
             await voice.recv()

@@ -26,7 +26,8 @@ CAPACITY_FRAMES = 10
 LEAD_SECONDS = 0.01  # sent before it is due; what waits here can still be taken back
 LATE_SECONDS = 0.1
 ROUNDING_SECONDS = 0.0005  # a wait of less is over
-TAIL_FRAMES = 5  # of silence, so that the browser hears an end and not a loss
+OPENING_FRAMES = 10  # of silence, which a browser's buffer settles on; it would stretch the first words
+TAIL_FRAMES = 5  # of silence after speech, so that the browser hears an end and not a loss
 
 _SILENCE = bytes(FRAME_BYTES)
 _TIME_BASE = Fraction(1, RTP_RATE)
@@ -44,8 +45,8 @@ class Voice(MediaStreamTrack):  # type: ignore[misc] # the library's types are n
         self._frames: deque[bytes] = deque()
         self._arrived = asyncio.Event()
         self._wanted = False
-        self._tail = 0
-        self._due = clock.boot()
+        self._silent_frames = OPENING_FRAMES
+        self._due = 0.0
         self._timestamp = 0
         self.dropped = 0
 
@@ -67,7 +68,8 @@ class Voice(MediaStreamTrack):  # type: ignore[misc] # the library's types are n
         """The next packet, when it is due. The library asks for it, once the browser is connected."""
         if self.readyState != "live":
             raise MediaStreamError
-        self._wanted = True
+        if not self._wanted:
+            self._wanted, self._due = True, self._clock.boot()
         frame = await self._next()
         packet = self._encoded(frame)
         self._timestamp += int(FRAME_SECONDS * RTP_RATE)
@@ -77,21 +79,21 @@ class Voice(MediaStreamTrack):  # type: ignore[misc] # the library's types are n
     async def _next(self) -> bytes:
         while True:
             if not self._frames and not await self._something_to_say():
-                self._tail -= 1
+                self._silent_frames -= 1
                 return _SILENCE
             self._catch_up()
             ahead = self._due - LEAD_SECONDS - self._clock.boot()
             if ahead > ROUNDING_SECONDS:
                 await self._clock.sleep(ahead)
             if self._frames:  # they may have been taken back meanwhile
-                self._tail = TAIL_FRAMES
+                self._silent_frames = TAIL_FRAMES
                 return self._frames.popleft()
 
     async def _something_to_say(self) -> bool:
         """Waits for a frame; False when one of the tail is due instead."""
         self._arrived.clear()
         try:
-            async with self._clock.timeout(max(0.0, self._due - self._clock.boot()) if self._tail else None):
+            async with self._clock.timeout(max(0.0, self._due - self._clock.boot()) if self._silent_frames else None):
                 await self._arrived.wait()
         except TimeoutError:
             return False
