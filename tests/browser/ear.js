@@ -3,9 +3,11 @@
 window.heard = [];
 window.quietSince = null; // when the sound that was heard last was over
 
+window.peerSettings = {}; // of a test, beside the page's own
+
 window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...given) {
-    super(...given);
+  constructor(settings) {
+    super({ ...settings, ...window.peerSettings });
     this.addEventListener("track", ({ streams }) => {
       const context = new AudioContext({ sampleRate: 16000 });
       const tap = context.createScriptProcessor(4096, 1, 1);

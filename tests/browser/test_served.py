@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from aioice.ice import get_host_addresses
 from tests.browser.story import assert_in_order, state, talk
 from tests.examples.test_examples import served
+from tests.fakes.turn_server import CREDENTIAL, USERNAME, turn_server
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Visit
@@ -108,6 +110,27 @@ async def test_a_session_that_somebody_else_closes_is_told(visit: Visit) -> None
         assert "The agent has left the call." in await page.text("#problem")
         await page.until("document.querySelector('#problem').innerText.includes('Closed')")
         assert await ended(http, call_id) == "Closed"
+
+
+async def test_a_call_by_relay_alone(visit: Visit) -> None:
+    """A network that lets nothing through between browser and agent, but both to a relay."""
+    addresses = get_host_addresses(use_ipv4=True, use_ipv6=False)
+    if not addresses:
+        pytest.skip("this machine has no network address but the loopback")
+    async with turn_server(addresses[0]) as relay:
+        environment = {
+            "GREENROOM_TURN_URL": relay.url,
+            "GREENROOM_TURN_USERNAME": USERNAME,
+            "GREENROOM_TURN_CREDENTIAL": CREDENTIAL,
+        }
+        async with served("talk_agent.py", **environment) as http, visit(f"{http.base_url}/talk") as page:
+            await page.evaluate("peerSettings.iceTransportPolicy = 'relay'")
+            told = await talk(page)
+            assert relay.relayed > 100
+            await page.click("#hang-up")
+            await state(page, "ended")
+            assert await ended(http, told.call_id) == "Closed"
+            assert page.complaints == []
 
 
 async def ended(http: httpx.AsyncClient, call_id: str) -> str:

@@ -1,4 +1,4 @@
-"""A TURN server on the loopback: UDP, one name and one credential (RFC 8656, as far as aioice asks for it)."""
+"""A TURN server on the loopback: UDP, one name and one credential (RFC 8656 as far as aioice and Chromium use it)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,23 @@ class Relay(asyncio.DatagramProtocol):
         self._server = server
         self._client = client
         self.channels: dict[int, Address] = {}
+        self.permitted: set[str] = set()
         self.transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
-        for channel, peer in self.channels.items():
-            if peer == addr:
-                self._server.relayed += 1
-                self._server.transport.sendto(struct.pack("!HH", channel, len(data)) + data, self._client)
+        channel = next((number for number, peer in self.channels.items() if peer == addr), None)
+        if channel is not None:
+            self._pass_on(struct.pack("!HH", channel, len(data)) + data)
+        elif addr[0] in self.permitted:
+            said = {"XOR-PEER-ADDRESS": addr, "DATA": data}
+            self._pass_on(bytes(stun.Message(stun.Method.DATA, stun.Class.INDICATION, None, said)))
+
+    def _pass_on(self, packet: bytes) -> None:
+        self._server.relayed += 1
+        self._server.transport.sendto(packet, self._client)
 
 
 class TurnServer(asyncio.DatagramProtocol):
@@ -66,7 +73,11 @@ class TurnServer(asyncio.DatagramProtocol):
         if data[0] & 0xC0 == 0x40:
             self._forward(data, addr)
             return
-        task = asyncio.ensure_future(self._answer(stun.parse_message(data), addr))
+        message = stun.parse_message(data)
+        if message.message_class is stun.Class.INDICATION:
+            self._send_on(message, addr)
+            return
+        task = asyncio.ensure_future(self._answer(message, addr))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -83,6 +94,13 @@ class TurnServer(asyncio.DatagramProtocol):
         if relay is not None and channel in relay.channels:
             relay.transport.sendto(data[4 : 4 + length], relay.channels[channel])
 
+    def _send_on(self, indication: stun.Message, client: Address) -> None:
+        relay = self.relays.get(client)
+        if relay is not None and indication.message_method is stun.Method.SEND:
+            peer = indication.attributes["XOR-PEER-ADDRESS"]
+            if peer[0] in relay.permitted:
+                relay.transport.sendto(indication.attributes["DATA"], peer)
+
     async def _answer(self, request: stun.Message, client: Address) -> None:
         if not request.check_message_integrity(self._key):
             self._send(request, client, stun.Class.ERROR, {"ERROR-CODE": (401, "Unauthorized")}, signed=False)
@@ -94,6 +112,8 @@ class TurnServer(asyncio.DatagramProtocol):
             case stun.Method.CHANNEL_BIND:
                 relay = self.relays[client]
                 relay.channels[request.attributes["CHANNEL-NUMBER"]] = request.attributes["XOR-PEER-ADDRESS"]
+            case stun.Method.CREATE_PERMISSION:
+                self.relays[client].permitted.add(request.attributes["XOR-PEER-ADDRESS"][0])
             case stun.Method.REFRESH:
                 attributes = {"LIFETIME": request.attributes["LIFETIME"]}
                 if not attributes["LIFETIME"]:
