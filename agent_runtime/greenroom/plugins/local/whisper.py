@@ -27,7 +27,8 @@ _CUT_STEP_BYTES = SAMPLE_RATE // 5 * BYTES_PER_SAMPLE
 
 
 class Whisper(interfaces.STT, Warmable[TinyEnglish]):
-    """Ears for one call. A text so far comes after each `partial_seconds` of speech; None: only the final one.
+    """Ears for one call. A text so far comes in each pause, and after each `partial_seconds` of speech (None: in
+    pauses alone).
 
     `partial_seconds` may not be under 0.2. All sessions of a process share one model and a few threads, each with one
     piece of work at a time, in the order of asking.
@@ -35,7 +36,7 @@ class Whisper(interfaces.STT, Warmable[TinyEnglish]):
 
     def __init__(self, *, partial_seconds: float | None = PARTIAL_SECONDS) -> None:
         if partial_seconds is not None and partial_seconds < 0.2:
-            raise ValueError(f"partial_seconds={partial_seconds}: from 0.2 on, or None for no partial texts")
+            raise ValueError(f"partial_seconds={partial_seconds}: from 0.2 on, or None for texts in pauses alone")
         self._partial_seconds = partial_seconds
         self._model = shared("whisper", TinyEnglish)
 
