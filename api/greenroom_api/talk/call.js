@@ -5,6 +5,7 @@ import * as sessions from "./sessions.js";
 
 const GATHERING_SECONDS = 4;
 const CONNECTING_SECONDS = 20;
+const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 15 } };
 
 export class Call {
   #aborted = new AbortController();
@@ -13,7 +14,7 @@ export class Call {
   #peer = null;
   #channel = null;
 
-  // `told` has step(text), session(id), connection(state), message(value), sound(stream), ended(problem or null).
+  // `told` has step(text), camera(stream), session(id), connection(state), message(value), sound(stream), ended(problem or null).
   constructor(id, options, told) {
     this.id = id;
     this.sessionId = null;
@@ -59,8 +60,11 @@ export class Call {
       this.told.step(text);
     };
     try {
-      step("Asking for the microphone");
-      this.#microphone = await microphone();
+      step(this.options.camera ? "Asking for microphone and camera" : "Asking for the microphone");
+      this.#microphone = await microphone(this.options.camera);
+      if (this.options.camera) {
+        this.told.camera(this.#microphone);
+      }
       step("Looking for ways to the agent");
       const offer = await this.#offer(await sessions.iceServers(this.id, signal));
       step("Starting the agent");
@@ -80,7 +84,7 @@ export class Call {
 
   async #offer(iceServers) {
     const peer = (this.#peer = new RTCPeerConnection({ iceServers }));
-    for (const track of this.#microphone.getAudioTracks()) {
+    for (const track of this.#microphone.getTracks()) {
       peer.addTrack(track, this.#microphone);
     }
     this.#channel = peer.createDataChannel("greenroom");
@@ -141,7 +145,8 @@ export class Call {
   }
 }
 
-async function microphone() {
+// With a camera its picture is in the same stream.
+async function microphone(camera) {
   const unusable = unusableMicrophone();
   if (unusable) {
     throw unusable;
@@ -149,9 +154,10 @@ async function microphone() {
   try {
     return await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+      video: camera && CAMERA,
     });
   } catch (error) {
-    throw deniedMicrophone(error);
+    throw deniedMicrophone(error, camera);
   }
 }
 

@@ -32,6 +32,12 @@ export function play(stream) {
   part("sound").srcObject = stream;
 }
 
+// What the agent is shown; null: nothing.
+export function mirror(stream) {
+  part("mirror").srcObject = stream;
+  part("mirror").hidden = !stream;
+}
+
 export function levels(own, agent) {
   part("own-level").style.transform = `scaleX(${own})`;
   part("agent-level").style.transform = `scaleX(${agent})`;
@@ -45,6 +51,7 @@ export function clear() {
   part("welcome").hidden = false;
   hearing("");
   play(null);
+  mirror(null);
   connection("none");
   for (const row of ["agent-seconds", "heard-seconds"]) {
     figure(row, null, null);

@@ -28,14 +28,15 @@ export function unusableMicrophone() {
     : new Problem("This browser has no WebRTC.");
 }
 
-export function deniedMicrophone(error) {
+export function deniedMicrophone(error, camera) {
+  const device = camera ? "microphone or camera" : "microphone";
   switch (error.name) {
     case "NotAllowedError":
-      return new Problem("The microphone is denied.", "Allow it in the browser's settings for this page, then press Talk.");
+      return new Problem(`The ${device} is denied.`, "Allow it in the browser's settings for this page, then press Talk.");
     case "NotFoundError":
-      return new Problem("No microphone was found.", "Connect one, then press Talk.");
+      return new Problem(`No ${device} was found.`, "Connect one, then press Talk.");
     default:
-      return new Problem(`The microphone does not work: ${error.message}`, "Another program may be using it.");
+      return new Problem(`The ${device} does not work: ${error.message}`, "Another program may be using it.");
   }
 }
 

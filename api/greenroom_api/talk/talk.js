@@ -1,4 +1,5 @@
-// The page at /talk: buttons to calls. ?call=, ?call_type= and ?runtime= say what a call is to be other than usual.
+// The page at /talk: buttons to calls. ?call=, ?call_type= and ?runtime= say what a call is to be other than usual,
+// ?camera shows the agent the camera too.
 
 import { Call } from "./call.js";
 import { Conversation } from "./conversation.js";
@@ -10,6 +11,7 @@ const wanted = new URLSearchParams(location.search);
 const options = {
   runtime: wanted.get("runtime") ?? undefined,
   callType: wanted.get("call_type") ?? undefined,
+  camera: wanted.has("camera"),
 };
 let call = null;
 
@@ -19,6 +21,7 @@ async function talk() {
   const levels = new Levels({ levels: page.levels, heard: (seconds) => conversation.heardAfter(seconds) });
   call = new Call(wanted.get("call") ?? madeUp(), options, {
     step: (text) => page.show("starting", text),
+    camera: (stream) => page.mirror(stream),
     session: (id) => page.session(call.id, id),
     connection(state) {
       page.connection(state);
@@ -37,6 +40,7 @@ async function talk() {
     ended(problem) {
       levels.close();
       page.hearing("");
+      page.mirror(null);
       page.connection("none");
       page.problem(problem);
       page.show("ended", problem ? "Ended" : "Hung up");
