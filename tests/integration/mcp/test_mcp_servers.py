@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 from contextlib import asynccontextmanager
@@ -269,3 +270,19 @@ def test_what_the_documentation_shows_fits_together(monkeypatch: pytest.MonkeyPa
         "MCP server 'python weather_tools.py'",
         "MCP server https://tools.example/mcp",
     ]
+
+
+async def test_a_program_that_dies_while_nobody_asks_is_started_again() -> None:
+    agent, _ = agent_with(MCPServerLocal(COMMAND, ENVIRONMENT), calls=[BOSTON, BOSTON])
+    async with on_call(agent):
+        await agent.simple_response("One")
+        process = process_of(outputs(agent)[0])
+        os.kill(process, signal.SIGKILL)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while runs(process):
+                await asyncio.sleep(0.01)
+        await agent.simple_response("Two")
+        if "went away" in outputs(agent)[1]:  # found out by this call
+            agent.llm.answers.extend([[BOSTON], [TextDelta("So.")]])  # type: ignore[union-attr]
+            await agent.simple_response("Three")
+    assert process_of(outputs(agent)[-1]) != process

@@ -4,11 +4,14 @@ that task when the connection breaks."""
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from contextlib import AbstractAsyncContextManager
+
+logger = logging.getLogger("greenroom.plugins.mcp")
 
 T = TypeVar("T")
 
@@ -28,6 +31,7 @@ class Line:
         self._opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         self._holding = asyncio.create_task(self._hold(connecting), name=f"mcp {name}")
+        self._holding.add_done_callback(self._note_loss)
 
     @property
     def over(self) -> bool:
@@ -68,6 +72,12 @@ class Line:
         async with connecting as client:
             self._opened.set_result(client)
             await self._leave.wait()
+
+    def _note_loss(self, holding: asyncio.Task[None]) -> None:
+        """It may break while nobody asks for anything."""
+        error = None if holding.cancelled() else holding.exception()
+        if error is not None and self._opened.done():
+            logger.warning("%s", self._lost("went away"))
 
     def _lost(self, what: str) -> MCPServerError:
         error = None if self._holding.cancelled() else self._holding.exception()

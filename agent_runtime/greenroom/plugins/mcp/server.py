@@ -86,14 +86,18 @@ class MCPBaseServer(FunctionSource, Warmable[None]):
 
     async def close(self) -> None:
         self._closed = True
-        line, self._line = self._line, None
-        if line is not None:
-            await line.close()
+        await self._hang_up()
 
     async def _absent(self, error: MCPServerError) -> None:
+        await self._hang_up()
         if self._required:
             raise error
         logger.warning("the agent goes without the functions of a server: %s", error)
+
+    async def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
 
     async def _listed(self) -> list[Any]:
         line = await self._connected()
