@@ -88,11 +88,11 @@ class Realtime(realtime.Realtime):
 class RealtimeStage:
     """An agent with such a model and nothing else, on virtual time."""
 
-    def __init__(self, replies: Sequence[Sequence[Step]] = (), picture_seconds: float | None = None) -> None:
+    def __init__(self, replies: Sequence[Sequence[Step]] = (), fps: float = 0.0) -> None:
         self.clock = VirtualClock()
         self.edge = scripted.Edge(self.clock)
         self.model = Realtime(self.clock, list(replies))
-        self.model.picture_seconds = picture_seconds
+        self.model.fps = fps
         self.agent = Agent(
             edge=self.edge,
             llm=self.model,

@@ -248,7 +248,7 @@ class Attendance:
             playout=playout,
             conversation=self._conversation,
             speaker=lambda: self._floor.holder,
-            view=None if model.picture_seconds is None else self.onlookers.view(1 / model.picture_seconds),
+            view=self.onlookers.view(model.fps) if model.fps else None,
             emit=self._tell,
             clock=self._clock,
         )

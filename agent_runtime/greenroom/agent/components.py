@@ -75,7 +75,7 @@ class Components:
     @property
     def want_video(self) -> bool:
         """Whether one of them looks at what the call shows."""
-        if isinstance(self.llm, Realtime) and self.llm.picture_seconds is not None:
+        if isinstance(self.llm, Realtime) and self.llm.fps:
             return True
         return self.llm.picture_wish is not None or any(isinstance(one, VideoProcessor) for one in self.processors)
 

@@ -184,8 +184,8 @@ class Realtime(Model, ABC):
     chunk_bytes: int = 1280
     """How much sound one piece has: 40 ms."""
 
-    picture_seconds: float | None = None
-    """The shortest time between two pictures that the model is given; None: it does not look."""
+    fps: float = 0.0
+    """How many pictures a second the model is given at most; 0: it does not look."""
 
     async def prepare(self, opening: Callable[[], Opening]) -> None:
         """Get ready to converse, after `start` and before the agent enters the call; an error keeps it from that."""

@@ -248,7 +248,7 @@ async def test_a_picture_is_sent_as_a_jpeg_no_larger_than_wished(server: FakeLiv
     image = pytest.importorskip("PIL.Image")
     import io
 
-    async with talking(model(server, picture_seconds=1.0, picture_side=320)) as talk:
+    async with talking(model(server, fps=1.0, picture_side=320)) as talk:
         await talk.give(PictureGiven(VideoFrame(1280, 720, 0.0, Red())))
         await talk.give(TextGiven("What do you see?"))
         await talk.until(ReplyOver)
@@ -261,7 +261,7 @@ async def test_a_picture_that_cannot_be_made_is_reported(server: FakeLive) -> No
         def rgb(self, width: int, height: int) -> bytes:
             raise OSError("no pixels")
 
-    async with talking(model(server, picture_seconds=1.0)) as talk:
+    async with talking(model(server, fps=1.0)) as talk:
         await talk.give(PictureGiven(VideoFrame(8, 8, 0.0, Broken())), TextGiven("Hello"))
         await talk.until(ReplyOver)
     assert str(talk.all(RealtimeTrouble)[0].error) == "no pixels"
@@ -439,6 +439,13 @@ async def test_a_wrong_key_keeps_from_the_call_and_is_not_shown(server: FakeLive
     assert server.refused == 1
     assert "another-key-987" not in repr(caught.value.__dict__) + str(caught.value)
     assert caught.value.__context__ is None
+
+
+async def test_what_the_sdk_does_not_know_keeps_from_the_call(server: FakeLive) -> None:
+    with pytest.raises(ValueError, match=r"gemini\.Realtime: tempo: Extra inputs are not permitted"):
+        async with talking(model(server, config={"tempo": 2})):
+            pass
+    assert server.requests == []
 
 
 async def test_a_model_that_there_is_not_is_said_so_once(server: FakeLive) -> None:

@@ -595,7 +595,7 @@ class Black:
 
 
 def test_a_model_that_looks_gets_the_newest_picture_at_its_pace() -> None:
-    stage = RealtimeStage(picture_seconds=1.0)
+    stage = RealtimeStage(fps=1.0)
 
     async def scene() -> None:
         async with stage.on_call() as connection:

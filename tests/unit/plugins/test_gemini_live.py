@@ -26,7 +26,7 @@ from greenroom.agent.realtime import (
 )
 from greenroom.plugins import gemini
 from greenroom.plugins.gemini.live_errors import Unreadable, live_error
-from greenroom.plugins.gemini.live_setup import Wishes, history, session_config
+from greenroom.plugins.gemini.live_setup import Wishes, further, history, session_config
 from greenroom.plugins.gemini.live_turns import LiveTurns
 from greenroom.plugins.vendor import Key, MissingKeyError, VendorError
 
@@ -275,6 +275,15 @@ def test_what_is_wished_is_as_the_sdk_takes_it() -> None:
     assert checked.system_instruction == "Be brief."
 
 
+def test_all_else_may_be_given_as_the_sdk_has_it() -> None:
+    as_object = types.LiveConnectConfig(seed=7, thinking_config={"thinking_budget": 0}, temperature=0.1)
+    for given in (as_object, {"seed": 7, "thinking_config": {"thinking_budget": 0}, "temperature": 0.1}):
+        wishes = Wishes("gemini-3.8-live", None, None, 0.9, None, further(given))
+        checked = types.LiveConnectConfig.model_validate(session_config(wishes, Opening("", (), ()), None, False))
+        assert (checked.seed, checked.temperature) == (7, 0.9)
+        assert checked.thinking_config.thinking_budget == 0
+
+
 def test_a_history_is_what_was_said() -> None:
     messages = (
         Message(Role.USER, "Weather?"),
@@ -346,7 +355,10 @@ def test_one_message_is_lost_or_an_error_is_ours() -> None:
 
 def test_what_gemini_would_refuse_is_refused_before(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="at most one picture a second"):
-        gemini.Realtime(api_key="k", picture_seconds=0.5)
+        gemini.Realtime(api_key="k", fps=2)
+    for config in ({"tools": []}, types.LiveConnectConfig(system_instruction="x"), {"system_instruction": "x"}):
+        with pytest.raises(ValueError, match=r"gemini\.Realtime takes no (tools|systemInstruction) in config"):
+            gemini.Realtime(api_key="k", config=config)
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     with pytest.raises(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom.agent.cancellation import outlast
 from greenroom.plugins.gemini.client import VENDOR
 from greenroom.plugins.gemini.live_errors import Unreadable, live_error
+from greenroom.plugins.gemini.options import complaint
 from greenroom.plugins.vendor import VendorError
 
 if TYPE_CHECKING:
@@ -42,8 +43,12 @@ class Live:
 
     @classmethod
     async def dial(cls, pool: Pool, model: str, config: dict[str, Any], key: Key, clock: Clock) -> Live:
-        """A new connection with its session open. Raises :class:`VendorError`."""
-        wanted = pool.types.LiveConnectConfig.model_validate(config)
+        """A new connection with its session open. Raises :class:`VendorError`; :class:`ValueError` for a `config` that the
+        SDK does not know."""
+        try:
+            wanted = pool.types.LiveConnectConfig.model_validate(config)
+        except ValueError as error:
+            raise ValueError(f"gemini.Realtime: {complaint(error)}") from None
         connecting = pool.sdk.aio.live.connect(model=model, config=wanted)
         failure: VendorError | None
         try:

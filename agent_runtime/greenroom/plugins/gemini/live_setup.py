@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.conversation import Role
 from greenroom.plugins.gemini.contents import CallMemory, contents, declarations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from greenroom.agent.conversation import Message
     from greenroom.agent.realtime import Opening
 
+_ELSEWHERE = {
+    "systemInstruction": "it is the agent's instructions",
+    "tools": "functions are those of register_function, others are not taken",
+    "responseModalities": "it speaks",
+    "sessionResumption": "it goes on by itself over another connection",
+    "historyConfig": "the history is the agent's conversation",
+    "httpOptions": "pass base_url=",
+}
 _BEFORE_3 = re.compile(r"-[12]\.\d")
 
 
@@ -27,6 +35,7 @@ class Wishes:
     language: str | None
     temperature: float | None
     silence_ms: int | None
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def replies_to_history(self) -> bool:
@@ -52,12 +61,24 @@ def session_config(wishes: Wishes, opening: Opening, handle: str | None, history
         "historyConfig": {"initialHistoryInClientContent": True} if history else None,
     }
     return {
-        **{name: value for name, value in config.items() if value not in (None, "", (), {})},
         "inputAudioTranscription": {},
         "outputAudioTranscription": {},
-        "sessionResumption": {"handle": handle} if handle else {},
         "contextWindowCompression": {"slidingWindow": {}},  # without it a session ends after 15 minutes
+        **wishes.further,
+        **{name: value for name, value in config.items() if value not in (None, "", (), {})},
+        "sessionResumption": {"handle": handle} if handle else {},
     }
+
+
+def further(config: Mapping[str, Any] | Any | None) -> dict[str, Any]:
+    """What the SDK's `config`, an object or a mapping, has. Raises :class:`ValueError` for what is set elsewhere."""
+    dump = getattr(config, "model_dump", None)
+    given = dump(exclude_none=True) if dump is not None else dict(config or {})
+    named = {re.sub(r"_(\w)", lambda match: match[1].upper(), name): value for name, value in given.items()}
+    for name, way_out in _ELSEWHERE.items():
+        if name in named:
+            raise ValueError(f"gemini.Realtime takes no {name} in config: {way_out}")
+    return named
 
 
 def history(messages: Sequence[Message], wishes: Wishes) -> list[dict[str, Any]]:

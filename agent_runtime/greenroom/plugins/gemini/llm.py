@@ -17,7 +17,7 @@ from greenroom.agent.interfaces import TextDelta, Usage
 from greenroom.agent.sight import PictureWish
 from greenroom.plugins.gemini.client import CLIENTS, HTTP_ANSWERS, SDK, VENDOR, Account, Pool, translated
 from greenroom.plugins.gemini.contents import CallMemory, Shown, contents, declarations, signed
-from greenroom.plugins.gemini.options import generation_options, signs_calls
+from greenroom.plugins.gemini.options import complaint, generation_options, signs_calls
 from greenroom.plugins.vendor import Service, VendorError, find_key
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class LLM(Service[Account, Pool], interfaces.LLM):
         try:
             self._pool.types.GenerateContentConfig.model_validate(self._options)
         except ValueError as error:
-            raise ValueError(f"gemini.LLM: {_complaint(error)}") from None
+            raise ValueError(f"gemini.LLM: {complaint(error)}") from None
 
     async def respond(self, request: ModelRequest) -> AsyncIterator[Piece]:
         async with aclosing(self._asked(lambda: self._answer(request))) as pieces:
@@ -190,12 +190,3 @@ class _Answer:
         spoken = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
         read = (used.prompt_token_count or 0) + (used.tool_use_prompt_token_count or 0)
         return Usage(read, spoken)
-
-
-def _complaint(error: ValueError) -> str:
-    """The first thing that the SDK's types find wrong, without the value: it may be long."""
-    errors = getattr(error, "errors", None)
-    if errors is None:
-        return str(error)
-    first = errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

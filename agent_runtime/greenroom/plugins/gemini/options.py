@@ -54,6 +54,15 @@ def generation_options(
     return options | ({"thinking_config": thinking} if thinking else {})
 
 
+def complaint(error: ValueError) -> str:
+    """The first thing that the SDK's types find wrong, without the value: it may be long."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    first = errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
 def _thinking(model: str, budget: int | None, level: str | None) -> dict[str, Any]:
     if budget is not None and level is not None:
         raise ValueError("thinking_budget and thinking_level: one of the two; from Gemini 3 on it is the level")

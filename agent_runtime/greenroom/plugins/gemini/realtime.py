@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from greenroom.agent import realtime
 from greenroom.agent.imaging import require_pillow
@@ -15,12 +15,12 @@ from greenroom.plugins.gemini.client import CLIENTS, SDK, VENDOR, Account, Pool,
 from greenroom.plugins.gemini.live import Live
 from greenroom.plugins.gemini.live_carrying import Carried
 from greenroom.plugins.gemini.live_errors import GoingAway
-from greenroom.plugins.gemini.live_setup import Wishes, history, session_config
+from greenroom.plugins.gemini.live_setup import Wishes, further, history, session_config
 from greenroom.plugins.gemini.live_turns import LiveTurns
 from greenroom.plugins.vendor import Backoff, Service, VendorError, find_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from greenroom.agent.realtime import Given, Opening, Said
     from greenroom_core.clock import Clock
@@ -39,21 +39,23 @@ class Realtime(Service[Account, Pool], realtime.Realtime):
     GOOGLE_GEMINI_BASE_URL, always over TLS. Raises :class:`ValueError` without a key.
 
     `voice` (such as `Puck`), `language`, `temperature` and `silence_ms`, the silence that ends the user's turn, are
-    Gemini's own if not given. With `picture_seconds` it sees the newest picture of the call, at most one in so many
-    seconds, none larger than `picture_side` pixels; that needs the extra `video`.
+    Gemini's own if not given. `config` is a `LiveConnectConfig` of the SDK or a mapping, for all else; what the SDK
+    does not know is a :class:`ValueError` before the agent joins. With `fps`, at most 1, it sees the newest picture of
+    the call so often, none larger than `picture_side` pixels; that needs the extra `video`.
     """
 
     def __init__(
         self,
         model: str = DEFAULT_MODEL,
+        api_key: str | None = None,
         *,
         voice: str | None = None,
         language: str | None = None,
         temperature: float | None = None,
         silence_ms: int | None = None,
-        picture_seconds: float | None = None,
+        config: Mapping[str, Any] | Any | None = None,
+        fps: float = 0.0,
         picture_side: int = PICTURE_SIDE,
-        api_key: str | None = None,
         base_url: str | None = None,
         backoff: Backoff | None = None,
         first_reply_seconds: float = FIRST_REPLY_SECONDS,
@@ -71,12 +73,12 @@ class Realtime(Service[Account, Pool], realtime.Realtime):
             clock=clock,
         )
         self._key = key
-        self._wishes = Wishes(model, voice, language, temperature, silence_ms)
-        if picture_seconds is not None:
-            if picture_seconds < 1.0:
-                raise ValueError(f"picture_seconds={picture_seconds}: Gemini takes at most one picture a second")
+        self._wishes = Wishes(model, voice, language, temperature, silence_ms, further(config))
+        if not 0.0 <= fps <= 1.0:
+            raise ValueError(f"fps={fps}: Gemini takes at most one picture a second; 0 is none")
+        if fps:
             require_pillow()
-        self.picture_seconds = picture_seconds
+        self.fps = fps
         self._picture_side = picture_side
         self._random = Random()
         self._failures = 0
