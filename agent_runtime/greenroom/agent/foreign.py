@@ -20,16 +20,13 @@ class ForeignArguments(TypedDict, total=False):
 
 
 _WITHOUT_EFFECT = frozenset(("options", "tracer", "profiler", "multi_speaker_filter"))
-_WAYS_OUT = {
-    "avatar": "there are no avatars here: leave it out, and the agent speaks without a picture",
-}
 
 
 def check_foreign(given: Mapping[str, Any]) -> None:
     """Raises :class:`ValueError` for an argument that would be missed, TypeError for one that nobody knows."""
     for name, value in given.items():
-        if name in _WAYS_OUT:
-            if value:
-                raise ValueError(f"Agent({name}=…): {_WAYS_OUT[name]}")
+        if name == "avatar":
+            if value is not None:
+                raise ValueError("Agent(avatar=…): there are none here: leave it out and the agent has no picture")
         elif name not in _WITHOUT_EFFECT:
             raise TypeError(f"Agent() got an unexpected keyword argument {name!r}")

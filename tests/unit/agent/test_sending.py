@@ -184,7 +184,7 @@ class TestForeignArguments:
         assert Stage(**{name: object()}).agent.llm is not None
 
     def test_what_would_be_missed_is_refused_with_the_way_out(self) -> None:
-        with pytest.raises(ValueError, match=r"Agent\(avatar=…\): there are no avatars here: leave it out"):
+        with pytest.raises(ValueError, match=r"Agent\(avatar=…\): there are none here: leave it out"):
             Stage(avatar=object())
         assert Stage(avatar=None).agent.llm is not None
 
