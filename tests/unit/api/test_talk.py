@@ -39,7 +39,7 @@ async def test_every_file_comes_with_the_policy(path: str) -> None:
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["permissions-policy"] == "microphone=(self), camera=()"
+    assert answer.headers["permissions-policy"] == "microphone=(self), camera=(self)"
 
 
 @pytest.mark.parametrize(
