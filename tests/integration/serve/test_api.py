@@ -25,11 +25,11 @@ OWNER, GUEST = {"Authorization": "Bearer owner"}, {"Authorization": "Bearer gues
 class Block:
     """The API of an agent file that is that block of the document."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *flags: str) -> None:
+        self._words = (name, "api", *flags)
 
     async def __call__(self, pad: Launchpad) -> Program:
-        return await pad.agent_api(1, FILE, self._name, "api")
+        return await pad.agent_api(1, FILE, *self._words)
 
 
 async def told(answer: aiohttp.ClientResponse) -> tuple[int, str]:
@@ -39,11 +39,16 @@ async def told(answer: aiohttp.ClientResponse) -> tuple[int, str]:
 async def test_permission_callbacks_guard_the_cluster(
     control_plane: ControlPlane, installed_crds: None, namespace: str, tmp_path: Path
 ) -> None:
-    async with a_bench(control_plane, namespace, tmp_path, Block("permission_callbacks")) as bench:
+    block = Block("permission_callbacks", "--talk-page", "true")
+    async with a_bench(control_plane, namespace, tmp_path, block) as bench:
         sessions = "/calls/room/sessions"
         async with bench.http.post(sessions) as answer:
             assert await told(answer) == (401, "Authorization required")
         async with bench.http.post(sessions, headers=GUEST) as answer:
+            assert await told(answer) == (403, "Permission denied")
+        async with bench.http.get("/talk") as answer:
+            assert answer.status == 200, "the page to speak on is for all to look at"
+        async with bench.http.get("/talk/settings/room", headers=GUEST) as answer:
             assert await told(answer) == (403, "Permission denied")
         async with bench.http.post(sessions, headers={**OWNER, "Prefer": "respond-async"}) as answer:
             assert answer.status == 202
@@ -72,6 +77,8 @@ async def test_routes_and_middleware_of_ones_own_stand_beside_the_clusters(
     control_plane: ControlPlane, installed_crds: None, namespace: str, tmp_path: Path
 ) -> None:
     async with a_bench(control_plane, namespace, tmp_path, Block("default_app")) as bench:
+        async with bench.http.get("/talk") as answer:
+            assert answer.status == 404, "unless it is asked for"
         async with bench.http.get("/custom") as answer:
             assert await answer.json() == {"message": "Custom endpoint"}
         async with bench.http.get("/openapi.json") as answer:

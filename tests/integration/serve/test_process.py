@@ -204,3 +204,32 @@ async def test_clients_on_kept_connections_do_not_hold_up_the_end(tmp_path: Path
         server.process.terminate()
         assert await server.exit_code() == 0
         writer.close()
+
+
+# --- the page to speak on ---
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "status"),
+    [
+        ((), {}, 200),
+        (("--no-talk-page",), {}, 404),
+        ((), {"GREENROOM_TALK_PAGE": "false"}, 404),
+        (("--talk-page",), {"GREENROOM_TALK_PAGE": "false"}, 200),
+    ],
+)
+async def test_the_page_is_there_unless_it_is_not_wanted(
+    tmp_path: Path, flags: tuple[str, ...], variables: dict[str, str], status: int
+) -> None:
+    async with served(tmp_path, *flags, **variables) as server:
+        await server.until_ready()
+        assert (await server.http.get("/talk")).status_code == status
+
+
+async def test_a_relay_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    async with served(tmp_path, GREENROOM_TURN_URL="relay.example") as server:
+        assert await server.exit_code() == 1
+        assert server.log == (
+            "serve: GREENROOM_TURN_URL='relay.example' is not allowed: "
+            "turn:, turns: or stun: addresses, between commas; empty: none\n"
+        )

@@ -96,6 +96,13 @@ def test_unknown_command_says_which_there_are(capsys: pytest.CaptureFixture[str]
     assert "demo|up|test|check|bench|generate" in capsys.readouterr().err
 
 
+def test_what_one_talks_to_is_installed_by_up_alone(installs: list[set[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dev, "_become", lambda *words: 0)
+    monkeypatch.setattr(dev, "_find_binaries", lambda: None)
+    assert (dev.main(["demo"]), dev.main(["up"])) == (0, 0)
+    assert installs == [set(dev.DEMO_EXTRAS), {*dev.DEMO_EXTRAS, "webrtc"}]
+
+
 def test_variables_become_flags(installs: list[set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[tuple[str, ...]] = []
     monkeypatch.setattr(dev, "_become", lambda *words: became.append(words) or 0)
