@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GAP_SECONDS = 0.25  # a caller who stops sending is silent
 TRAILING_SECONDS = 2.0  # and the model hears the silence for so long
+WAITING_WORDS = 128  # while a model is away; the oldest go
 LOUD = 500  # of 32768
 
 
@@ -31,7 +32,7 @@ class Offering:
         self._intake = intake
         self._metrics = metrics
         self._clock = clock
-        self._words: deque[TextGiven | ResultGiven | ReplyCut] = deque()
+        self._words: deque[TextGiven | ResultGiven | ReplyCut] = deque(maxlen=WAITING_WORDS)
         self._sound: bytes | None = None
         self._sound_taken = asyncio.Event()
         self._sound_taken.set()

@@ -49,6 +49,30 @@ def test_an_agent_made_of_them_hears_and_answers() -> None:
     assert len(edge.connection.sent) == 30, "0.2 s a word, in frames of 20 ms"
 
 
+def test_its_model_that_speaks_repeats_sounds_and_words() -> None:
+    clock = VirtualClock()
+    edge = scripted.Edge(clock)
+    agent = Agent(edge=edge, agent_user=User(id="agent"), llm=shown()["Parrot"](), clock=clock)
+
+    async def scene() -> None:
+        async with agent.join(await agent.create_call("default", "c")):
+            assert edge.connection is not None
+            await edge.connection.speak(scripted.tone(0.4) + silence(0.2))
+            await clock.sleep(3)
+            await agent.simple_response("Hello")
+
+    run_virtual(scene())
+    said = [(message.role.value, message.text) for message in agent.conversation.messages]
+    assert said == [
+        ("user", "a sound"),
+        ("assistant", "You made a sound."),
+        ("user", "Hello"),
+        ("assistant", "Hello"),
+    ]
+    assert edge.connection is not None
+    assert len(edge.connection.sent) == 20 + 25, "the sound that was heard, and half a second of silence"
+
+
 def test_its_processor_knows_whether_the_light_is_on() -> None:
     light, clock = shown()["Light"](), VirtualClock()
     edge = scripted.Edge(clock)

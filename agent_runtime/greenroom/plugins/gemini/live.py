@@ -43,8 +43,8 @@ class Live:
 
     @classmethod
     async def dial(cls, pool: Pool, model: str, config: dict[str, Any], key: Key, clock: Clock) -> Live:
-        """A new connection with its session open. Raises :class:`VendorError`; :class:`ValueError` for a `config` that the
-        SDK does not know."""
+        """A new connection with its session open. Raises :class:`VendorError`, and :class:`ValueError` for what the SDK
+        does not know in `config`."""
         try:
             wanted = pool.types.LiveConnectConfig.model_validate(config)
         except ValueError as error:
