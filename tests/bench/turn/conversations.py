@@ -48,8 +48,8 @@ async def live(sessions: int, engines: bool, seconds: float) -> dict[str, Any]:
         await first.caller.say(clip)
         await answered(first)  # what the process pays once
     before = resident_bytes()
-    alone = await callers_alone(sessions, 2.0)
     async with in_calls(parties), sending([party.caller for party in parties]), asyncio.TaskGroup() as group:
+        alone = await callers_alone(parties, 2.0)
         talks = [group.create_task(talk(party, clip)) for party in parties]
         await asyncio.sleep(1.0)
         share = await cpu_share(asyncio.sleep(seconds))

@@ -101,6 +101,7 @@ def idle_and_speaking(ears: str, sessions: int) -> Scene:
             Row(f"CPU a session-second, silence sent, {who}", 1000 * answer["silence"], "ms", 3),
             Row(f"CPU a session-second, agent speaks, {who}", 1000 * answer["speaking"], "ms", 5),
             Row(f"the callers' own, taken off, {who}", 1000 * answer["callers"], "ms"),
+            Row(f"sound of a second of speaking, {who}", answer["spoken_seconds"], "s"),
             Row(f"lateness of the loop, agents speak, p99, {who}", Spread.of(answer["late"]).p99, "ms"),
         ]
 

@@ -68,6 +68,8 @@ class Connection(calls.Connection):
 
     def __init__(self) -> None:
         self._sink: CallSink | None = None
+        self.deaf = False
+        """What the caller sends is dropped here, so that sending can be weighed alone."""
         self.frames = 0
         self.silent_from = 0.0
         """When the last sound that was sent so far is over."""
@@ -79,7 +81,7 @@ class Connection(calls.Connection):
 
     def receive(self, pcm: bytes) -> None:
         """Sound of the caller."""
-        if self._sink is not None:
+        if self._sink is not None and not self.deaf:
             self._sink.audio_received(CALLER, pcm)
 
     async def run(self) -> None:
