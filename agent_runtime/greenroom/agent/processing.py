@@ -5,6 +5,7 @@ Knows nothing of the conversation.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ class Processing:
                 if await trials.succeed(processor.process_video(seen.participant, seen.frame)):
                     processor.metrics.on_video_detection((self._clock.boot() - began_at) * 1000)
         finally:
-            _sum_up(processor, f"{view.dropped} frames", trials.failures)
+            _sum_up(processor, view.dropped, "frames", trials.failures)
 
     async def _listen(self, processor: AudioProcessor, overheard: Overhearing) -> None:
         trials = self._trials(processor)
@@ -68,7 +69,7 @@ class Processing:
             while True:
                 await trials.succeed(processor.process_audio(*await overheard.next()))
         finally:
-            _sum_up(processor, f"{overheard.dropped_seconds:.1f} s of sound", trials.failures)
+            _sum_up(processor, round(overheard.dropped_seconds, 1), "s of sound", trials.failures)
 
     def _trials(self, processor: VideoProcessor | AudioProcessor) -> Trials:
         def report(error: Exception) -> None:
@@ -92,15 +93,14 @@ class Trials:
         """Whether `work` came to a good end; if not, after the pause."""
         try:
             async with self._clock.timeout(self._limit_seconds):
-                await work
+                error = await _error_of(work)
         except TimeoutError:
-            await self._fail(TimeoutError(f"took longer than {self._limit_seconds:g} s"))
-        except Exception as error:
+            error = TimeoutError(f"took longer than {self._limit_seconds:g} s")
+        if error is not None:
             await self._fail(error)
-        else:
-            self._pause_seconds = FIRST_PAUSE_SECONDS
-            return True
-        return False
+            return False
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+        return True
 
     async def _fail(self, error: Exception) -> None:
         self.failures += 1
@@ -110,5 +110,19 @@ class Trials:
         await self._clock.sleep(pause)
 
 
-def _sum_up(processor: object, dropped: str, failures: int) -> None:
-    logger.info("%s: %s dropped, failed %d times", type(processor).__name__, dropped, failures)
+async def _error_of(work: Coroutine[Any, Any, None]) -> Exception | None:
+    try:
+        await work
+    except Exception as error:
+        return error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return RuntimeError("what it waited for was cancelled")  # by its own doing: nobody has cancelled this task
+    return None
+
+
+def _sum_up(processor: object, dropped: float, what: str, failures: int) -> None:
+    if dropped or failures:
+        logger.info("%s: %g %s dropped, failed %d times", type(processor).__name__, dropped, what, failures)

@@ -152,6 +152,40 @@ def test_a_slow_a_hanging_and_a_failing_one_delay_nobody() -> None:
     assert failing.metrics.errors["processor"] == 5
 
 
+class Waiter(VideoProcessor):
+    """Waits for what gives up by itself: first a time limit of its own, then something that is cancelled."""
+
+    fps = 30.0
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def process_video(self, participant: Participant, frame: VideoFrame) -> None:
+        self.asked += 1
+        if self.asked == 1:
+            raise TimeoutError("the service did not answer")
+        if self.asked == 2:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+
+
+def test_what_a_processor_waits_for_may_give_up() -> None:
+    waiter = Waiter()
+    play = Play(waiter)
+
+    async def scene() -> None:
+        async with play.on_call():
+            await play.film(4.0)
+
+    run_virtual(scene())
+    assert [str(event.error) for event in play.errors] == [
+        "the service did not answer",
+        "what it waited for was cancelled",
+    ]
+    assert waiter.asked > 20, "it goes on"
+
+
 def test_pauses_after_failures_begin_anew_with_a_success() -> None:
     looker = Looker(10.0, lambda number: ValueError("no") if number in (1, 2, 4) else 0.0)
     play = Play(looker)
@@ -239,7 +273,7 @@ def test_a_listener_that_is_too_slow_loses_the_oldest(caplog: pytest.LogCaptureF
 
     run_virtual(scene())
     assert 9 <= len(listener.heard["caller"]) <= 11
-    assert "Listener: 7.0 s of sound dropped, failed 0 times" in caplog.text
+    assert "Listener: 7 s of sound dropped, failed 0 times" in caplog.text
 
 
 class TheirShape:
