@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from greenroom.limits import TimeLimits
     from greenroom.lives import Life
     from greenroom.registry import SessionInfo
+    from greenroom.runtime.precedence import Precedence
     from greenroom_core.kube.client import KubeClient
     from greenroom_core.model.session import AgentSession
 
@@ -52,6 +53,7 @@ class Attempt:
         client: KubeClient,
         learn: Callable[[AgentSession], None],
         on_ended: Callable[[Attempt, str], None],
+        precedence: Precedence,
     ) -> None:
         self.name = session.metadata.name
         self.uid = session.metadata.uid
@@ -64,7 +66,7 @@ class Attempt:
         self._client = client
         self._clock = client.world.clock
         self._on_ended = on_ended
-        self._writer = StatusWriter(client, session, learn, self._lose)
+        self._writer = StatusWriter(client, session, learn, self._lose, precedence)
         self._outlook = session.status  # as it will be when all that was put has been written
         self._metrics_seen = ""
         self._metrics_wanted = asyncio.Event()

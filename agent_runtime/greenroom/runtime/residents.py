@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.redaction import described
 from greenroom.runtime.attempt import Attempt
+from greenroom.runtime.precedence import Precedence
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.session_context import context_of
 
@@ -44,6 +45,7 @@ class Residents:
         self._attempts: dict[tuple[str, int], Attempt] = {}
         self._carriers: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._holding: set[tuple[str, int]] = set()
+        self.precedence = Precedence()
         self._lingering: set[asyncio.Task[Any]] = set()
 
     @property
@@ -109,7 +111,7 @@ class Residents:
             task.add_done_callback(self._lingering.discard)
 
     def _attempt(self, session: AgentSession) -> Attempt:
-        attempt = Attempt(session, self._client, self._feed.learn, self._on_ended)
+        attempt = Attempt(session, self._client, self._feed.learn, self._on_ended, self.precedence)
         self._taken[attempt.uid] = attempt.number
         self._attempts[attempt.key] = attempt
         return attempt

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from greenroom.runtime import pending
+from greenroom.runtime.precedence import LONGEST_WAIT_SECONDS, may_wait
 from greenroom_core.kube import patches
 from greenroom_core.kube.errors import Invalid, KubeError, NotFound
 from greenroom_core.kube.kinds import SESSIONS
@@ -18,6 +20,7 @@ from greenroom_core.kube.kinds import SESSIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from greenroom.runtime.precedence import Precedence
     from greenroom_core.kube.client import KubeClient
     from greenroom_core.model.session import AgentSession
 
@@ -40,13 +43,16 @@ class StatusWriter:
         session: AgentSession,
         learn: Callable[[AgentSession], None],
         on_lost: Callable[[str], None],
+        precedence: Precedence,
     ) -> None:
         self.session = session
         self.lost = False
         self._client = client
         self._learn = learn
         self._on_lost = on_lost
+        self._precedence = precedence
         self._next: dict[str, Any] = {}
+        self._next_waits = False
         self._later: dict[str, Any] = {}
         self._doubted = False
         self._finishing = False
@@ -57,7 +63,9 @@ class StatusWriter:
         """These values are to be written. The first to come while nothing is under way goes out alone."""
         if self.lost:
             return
-        if self._next or self._later:
+        if self._next_waits:
+            self._next |= fields
+        elif self._next or self._later:
             self._later |= fields
         else:
             self._next = dict(fields)
@@ -82,6 +90,7 @@ class StatusWriter:
         """Until :meth:`finish` and all is written, or the attempt is lost."""
         while not self.lost:
             if self._doubted or self._next:
+                await self._give_way()
                 if await self._step():
                     self._failures = 0
                 elif not self.lost:
@@ -92,9 +101,31 @@ class StatusWriter:
                 self._wake.clear()
                 await self._wake.wait()
 
+    async def _give_way(self) -> None:
+        """What nobody waits for lets the pod's other writes go first; what is put meanwhile goes with it."""
+        if not self._may_give_way():
+            return
+        self._next_waits = True
+        try:
+            async with self._client.world.clock.timeout(LONGEST_WAIT_SECONDS):
+                with self._precedence.waking(self._wake):
+                    while self._may_give_way():
+                        self._wake.clear()
+                        await self._wake.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._next_waits = False
+
+    def _may_give_way(self) -> bool:
+        return self._precedence.taken and not (self._doubted or self._finishing) and may_wait(self._next)
+
     async def _step(self) -> bool:
         try:
-            return await (self._read() if self._doubted else self._write())
+            if self._doubted:
+                return await self._read()
+            with nullcontext() if may_wait(self._next) else self._precedence.urgent():
+                return await self._write()
         except Exception:  # whatever is wrong here must not end a call
             logger.exception("session %s: its status could not be written", self.session.metadata.name)
             return False

@@ -229,7 +229,9 @@ async def test_no_slot_in_time(operator):
         assert "no free slot in 8 s" in str(raised.value)
         if operator:
             await here.when(lambda: len(objects(here)) == 1, 10)
-        assert all(item["metadata"].get("deletionTimestamp") for item in objects(here)[1:])
+        refused = [item for item in objects(here) if item["spec"]["callId"] == "c2"]
+        assert all(item["metadata"].get("deletionTimestamp") for item in refused)
+        assert len(refused) == (0 if operator else 1)
         assert len(here.agents.created) == 1
 
 
