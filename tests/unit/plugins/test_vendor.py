@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pickle
 import subprocess
 import sys
@@ -111,6 +112,21 @@ def test_sdks_are_imported_by_nothing_but_their_use() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("part", "order"),
+    [
+        (deepgram.STT, "api_key model language eager_turn_detection eot_threshold eager_eot_threshold"),
+        (elevenlabs.TTS, "api_key voice_id model_id"),
+        (gemini.LLM, "model api_key"),
+    ],
+)
+def test_what_may_be_given_without_a_name_has_the_order_that_agent_files_know(
+    part: Callable[..., Any], order: str
+) -> None:
+    arguments = inspect.signature(part).parameters.values()
+    assert [one.name for one in arguments if one.kind is one.POSITIONAL_OR_KEYWORD] == order.split()
 
 
 def test_pauses_double_up_to_a_bound_and_differ() -> None:
