@@ -62,6 +62,7 @@ class _Reel:
         self._path = path
         self._container: Any = None
         self._frames: Any = None
+        self._count = 0
         self._first_at: float | None = None
         self.seconds_in = 0.0
         """Where in the film the last frame stands."""
@@ -74,8 +75,10 @@ class _Reel:
                 self._container = av.open(self._path)
                 self._frames = self._container.decode(video=0)
             for frame in self._frames:
-                self._first_at = frame.time if self._first_at is None else self._first_at
-                self.seconds_in = frame.time - self._first_at
+                at = self._count * FRAME_SECONDS if frame.time is None else frame.time  # a stream without times
+                self._count += 1
+                self._first_at = at if self._first_at is None else self._first_at
+                self.seconds_in = at - self._first_at
                 if self.seconds_in >= seconds:
                     return frame
         except (av.error.FFmpegError, IndexError) as error:

@@ -23,9 +23,12 @@ SECONDS, FPS = 2, 10
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds: one red, one blue."""
-    path = tmp_path_factory.mktemp("film") / "clip.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=FPS)
+    return filmed(tmp_path_factory.mktemp("film") / "clip.mkv", "mpeg4")
+
+
+def filmed(path: Path, codec: str, **options: str) -> Path:
+    with av.open(str(path), "w", **options) as container:
+        stream = container.add_stream(codec, rate=FPS)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(SECONDS * FPS):
             frame = av.VideoFrame(64, 48, "yuv420p")
@@ -91,6 +94,16 @@ def test_the_file_is_seen_in_real_time_and_over_and_over(clip: Path) -> None:
     assert by_second == [{"red"}, {"blue"}, {"red"}, {"blue"}]
     assert 45 <= len(looker.seen) <= 51
     assert errors == []
+
+
+def test_pictures_without_times_come_fifteen_a_second(tmp_path: Path) -> None:
+    looker = Looker()
+    agent, edge, errors = agent_with(looker)
+    agent.set_video_track_override_path(str(filmed(tmp_path / "clip.h264", "libx264", format="h264")))
+    run(agent, edge, seconds=SECONDS * FPS / 15)
+    assert errors == []
+    assert 10 <= len(looker.seen) <= 20
+    assert [looker.seen[0][2], looker.seen[-1][2]] == ["red", "blue"]
 
 
 def test_a_file_that_cannot_be_read_is_reported_and_the_call_goes_on(tmp_path: Path) -> None:
