@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from greenroom.agent.realtime import Realtime
 from greenroom.agent.turn_taking import TurnTakingSTT
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from greenroom.agent.calls import Edge
     from greenroom.agent.components import Components
     from greenroom.agent.interfaces import LLM, STT, TTS, VAD, Component, FunctionSource
-    from greenroom.agent.realtime import Realtime
 
 _EXCHANGED = ("edge", "llm", "stt", "tts", "vad", "turn_detection")
 
@@ -43,7 +43,7 @@ class Cast:
 
     def _changes(self) -> dict[str, Any]:
         changes: dict[str, Any] = {}
-        if self.text_only:
+        if self.text_only or isinstance(self.llm, Realtime):  # which hears and speaks itself
             changes |= {"stt": None, "tts": None, "vad": None, "turn_detection": None}
         elif isinstance(self.stt, TurnTakingSTT):  # finds the turns itself
             changes |= {"vad": None, "turn_detection": None}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from greenroom.testing.conversation import Conversation
 from greenroom.testing.log import CallOver, WaitedTooLong
+from greenroom.testing.realtime import ScriptedRealtime
 from greenroom.testing.script import Call, Pause, ScriptError
 from greenroom.testing.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS
 from greenroom.testing.turn import Turn
@@ -18,6 +19,7 @@ __all__ = [
     "Pause",
     "ScriptError",
     "ScriptedLLM",
+    "ScriptedRealtime",
     "ScriptedSTT",
     "ScriptedTTS",
     "Turn",

@@ -16,9 +16,11 @@ from greenroom.agent.cancellation import outlast
 from greenroom.agent.casting import Cast
 from greenroom.agent.components import guarded
 from greenroom.agent.events import Event
+from greenroom.agent.realtime import Realtime
 from greenroom.testing.edge import Edge
 from greenroom.testing.log import CallOver, Log
 from greenroom.testing.passages import answer_to_speech, answer_to_text, next_answer, next_event
+from greenroom.testing.realtime import ScriptedRealtime
 from greenroom.testing.script import ScriptError
 from greenroom.testing.scripted import ScriptedSTT, tone
 from greenroom.testing.sound import Speaker, recorded
@@ -66,7 +68,7 @@ class Conversation:
         join_call: Callable[..., Awaitable[Any]] | None = None,
         *,
         parameters: Mapping[str, Any] | None = None,
-        llm: LLM | None = None,
+        llm: LLM | Realtime | None = None,
         stt: STT | TurnTakingSTT | None = None,
         tts: TTS | None = None,
         vad: VAD | None = None,
@@ -157,7 +159,7 @@ class Conversation:
         `sound` is a text that `voice` speaks, the path of a wav file, or samples, in both cases 16 kHz, 16-bit, mono.
         The time limit counts from the end of the sound.
         """
-        if self.agent.stt is None:
+        if self.agent.stt is None and not isinstance(self.agent.llm, Realtime):
             raise RuntimeError("the agent cannot hear: give it ears, for instance stt=ScriptedSTT()")
         pcm, what = await self._sound(sound)
         mark = len(self._events.entries)
@@ -236,7 +238,7 @@ class Conversation:
         if isinstance(sound, Path):
             return await asyncio.to_thread(recorded, sound), f"the answer to {sound}"
         what = f"the answer to {sound!r}, spoken"
-        if isinstance(ears := self.agent.stt, ScriptedSTT):  # understands any sound
+        if isinstance(ears := self.agent.stt or self.agent.llm, ScriptedSTT | ScriptedRealtime):  # any sound will do
             ears.expect(sound)
             return tone(SCRIPTED_SPEECH_SECONDS), what
         async with self._events.limited(self._start_seconds, f"the voice to speak {sound!r}"):

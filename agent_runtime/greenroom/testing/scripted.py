@@ -71,6 +71,39 @@ class ScriptedLLM(interfaces.LLM):
         return turn[part] if part < len(turn) else []
 
 
+class ScriptedEars:
+    """Turns in any sound: one is over when there was silence for `silence_seconds`. Each says the next of `texts`, and
+    after them what was told by `expect`."""
+
+    def __init__(self, texts: Iterable[str], silence_seconds: float) -> None:
+        self._texts = deque(texts)
+        self._silence_seconds = silence_seconds
+        self._spoken = ""
+        self._speech_seconds = self._silent_seconds = 0.0
+
+    def expect(self, text: str) -> None:
+        """The user is about to say `text`."""
+        self._spoken = text
+
+    def hear(self, chunk: bytes) -> SpeechBegan | SpeechOver | None:
+        if peak(chunk) > AUDIBLE_PEAK:
+            began = not self._speech_seconds
+            self._speech_seconds += self._silent_seconds + seconds_of(chunk)
+            self._silent_seconds = 0.0
+            return SpeechBegan() if began else None
+        if not self._speech_seconds:
+            return None
+        self._silent_seconds += seconds_of(chunk)
+        if self._silent_seconds < self._silence_seconds:
+            return None
+        over = SpeechOver(self._understood(), self._speech_seconds, self._silent_seconds)
+        self._speech_seconds = self._silent_seconds = 0.0
+        return over
+
+    def _understood(self) -> str:
+        return self._texts.popleft() if self._texts else self._spoken
+
+
 class ScriptedSTT(TurnTakingSTT):
     """Understands `texts`, one a turn, and after them what `Conversation.speak` says.
 
@@ -80,33 +113,17 @@ class ScriptedSTT(TurnTakingSTT):
     chunk_bytes = FRAME_BYTES
 
     def __init__(self, texts: Iterable[str] = (), *, silence_seconds: float = 0.3) -> None:
-        self._texts = deque(texts)
-        self._silence_seconds = silence_seconds
-        self._spoken = ""
+        self._ears = ScriptedEars(texts, silence_seconds)
 
     def expect(self, text: str) -> None:
         """The user is about to say `text`."""
-        self._spoken = text
+        self._ears.expect(text)
 
     async def hear(self, sound: Sound, heard: Callable[[Heard], None]) -> None:
-        speech_seconds = silent_seconds = 0.0
         while True:
             chunk = await sound.chunk(None)
-            if chunk is None:
-                continue
-            if peak(chunk) > AUDIBLE_PEAK:
-                if not speech_seconds:
-                    heard(SpeechBegan())
-                speech_seconds += silent_seconds + seconds_of(chunk)
-                silent_seconds = 0.0
-            elif speech_seconds:
-                silent_seconds += seconds_of(chunk)
-                if silent_seconds >= self._silence_seconds:
-                    heard(SpeechOver(self._understood(), speech_seconds, silent_seconds))
-                    speech_seconds = silent_seconds = 0.0
-
-    def _understood(self) -> str:
-        return self._texts.popleft() if self._texts else self._spoken
+            if chunk is not None and (turn := self._ears.hear(chunk)) is not None:
+                heard(turn)
 
 
 class ScriptedTTS(interfaces.TTS):
