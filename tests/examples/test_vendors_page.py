@@ -66,7 +66,7 @@ async def fakes(page: Page) -> AsyncIterator[list[Program]]:
 
 
 async def answered(page: Page, stream: Program) -> None:
-    said = await stream.line(r"the caller heard \d.*")
+    said = await stream.line(r"the caller heard \d.*", seconds=150)
     assert {"weather", "boston", "sunny"} <= set(said[0].split()), stream.output
     assert await stream.end(None) == 0, stream.output
     with wave.open(str(page.answer)) as recorded:
