@@ -11,12 +11,13 @@ import re
 import threading
 from typing import Any
 
-from greenroom.agent.audio import SAMPLE_RATE, peak, seconds_of
+from greenroom.agent.audio import SAMPLE_RATE
 from greenroom.plugins.local.engines import engine
 from greenroom.plugins.local.threads import TRANSCRIBER_COUNT
 from greenroom.plugins.local.vad import QUIET_PEAK
 
 LONGEST_SECONDS = 30.0
+LOUDEST = 32_768
 
 # The model was taught to look at half a minute, most of it silence, which takes three times as long. With less than
 # this it says the words of a short sentence twice.
@@ -52,14 +53,16 @@ class TinyEnglish:
 
     def text(self, pcm: bytes) -> str:
         """What is said in `pcm`, of which no more than :data:`LONGEST_SECONDS` are heard; "" if nothing."""
-        if peak(pcm) < QUIET_PEAK:
+        samples = _samples(pcm)
+        if not len(samples) or abs(samples).max() < QUIET_PEAK / LOUDEST:
             return ""
         model = self.warm()
-        window_seconds = min(LONGEST_SECONDS, max(_LEAST_SECONDS, seconds_of(pcm) + _SILENCE_SECONDS))
-        text, whole = _decoded(model, pcm, window_seconds)
+        seconds = len(samples) / SAMPLE_RATE
+        window_seconds = min(LONGEST_SECONDS, max(_LEAST_SECONDS, seconds + _SILENCE_SECONDS))
+        text, whole = _decoded(model, samples, window_seconds)
         in_a_loop = not whole or _AGAIN.fullmatch(text) is not None
         if in_a_loop and window_seconds < LONGEST_SECONDS:
-            text, _ = _decoded(model, pcm, LONGEST_SECONDS)
+            text, _ = _decoded(model, samples, LONGEST_SECONDS)
         return text
 
 
@@ -71,14 +74,18 @@ def _load() -> Any:
     )
 
 
-def _decoded(model: Any, pcm: bytes, window_seconds: float) -> tuple[str, bool]:
-    """The text of `pcm` in a window of silence; whether it came to its end."""
-    import ctranslate2
+def _samples(pcm: bytes) -> Any:
     import numpy as np
+
+    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / LOUDEST
+
+
+def _decoded(model: Any, samples: Any, window_seconds: float) -> tuple[str, bool]:
+    """The text of `samples` in a window of silence; whether it came to its end."""
+    import ctranslate2
 
     from greenroom.plugins.local.mel import FRAMES_PER_SECOND, log_mel
 
-    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768
     look = log_mel(samples, int(window_seconds * FRAMES_PER_SECOND) // 2 * 2)
     most = _LEAST_TOKENS + int(_TOKENS_PER_SECOND * len(samples) / SAMPLE_RATE)
     (heard,) = model.generate(
