@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiortc import RTCConfiguration, RTCSessionDescription
@@ -13,7 +14,7 @@ from tests.fakes.stream.caller import Ear, Microphone
 from greenroom.plugins.local.webrtc.closing import PeerConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aiortc import MediaStreamTrack
 
@@ -75,6 +76,21 @@ class Browser:
         for protocol in self.peer.getSenders()[0].transport.transport._connection._protocols:
             protocol.transport.abort()
         await self.hang_up()
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Within the block nothing that it sends arrives."""
+        transport = self.peer.getSenders()[0].transport.transport
+        send = transport._send
+
+        async def lose(data: bytes) -> None:
+            pass
+
+        transport._send = lose
+        try:
+            yield
+        finally:
+            transport._send = send
 
     # --- inside ---
 

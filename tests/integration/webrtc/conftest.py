@@ -70,6 +70,12 @@ class Sink:
     def call_answered(self, answer: str) -> None:
         self.answer.set_result(answer)
 
+    def connection_lost(self) -> None:
+        self._report("lost")
+
+    def connection_restored(self) -> None:
+        self._report("restored")
+
     def call_ended(self) -> None:
         self._report("ended")
 

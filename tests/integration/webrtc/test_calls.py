@@ -134,8 +134,20 @@ async def test_the_browser_is_killed() -> None:
         await browser.vanish()
         began = time.monotonic()
         await attended.over()
-        assert attended.sink.reports == ["Caller joined", "Caller left"]
+        assert attended.sink.reports == ["Caller joined", "lost", "Caller left"]
         assert 0.5 < time.monotonic() - began < 5.0
+
+
+async def test_a_network_that_comes_back_is_told() -> None:
+    async with call(disconnect_timeout_seconds=5.0) as (browser, attended):
+        await browser.say(tone(0.2))
+        with browser.unreachable():
+            await attended.sink.until(lambda sink: "lost" in sink.reports)
+        await attended.sink.until(lambda sink: "restored" in sink.reports)
+        assert attended.sink.reports == ["Caller joined", "lost", "restored"]
+        before = len(attended.sink.heard)
+        await browser.say(tone(0.2))
+        await attended.sink.until(lambda sink: peak(sink.heard[before:]) > 3_000)
 
 
 async def test_a_browser_that_is_there_and_silent_stays() -> None:
@@ -171,30 +183,30 @@ async def offer_of_nobody() -> str:
     return offer
 
 
-@pytest.mark.parametrize("moments", range(0, 60, 4))
-async def test_a_leave_in_the_middle_of_connecting(moments: int) -> None:
+async def test_a_leave_in_the_middle_of_connecting() -> None:
     """At any moment; the fixture sees what is left over."""
-    browser = Browser()
-    attended = await joined(await browser.offer())
-    taking = asyncio.create_task(browser.take(await attended.sink.answer))
-    for _ in range(moments):
-        await asyncio.sleep(0)
-    await attended.leave()
-    await taking
-    await browser.hang_up()
+    for moments in range(0, 60, 4):
+        browser = Browser()
+        attended = await joined(await browser.offer())
+        taking = asyncio.create_task(browser.take(await attended.sink.answer))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        await attended.leave()
+        await taking
+        await browser.hang_up()
 
 
-@pytest.mark.parametrize("moments", range(12))
-async def test_a_join_that_is_cut_off(moments: int) -> None:
-    browser = Browser()
-    joining = asyncio.create_task(joined(await browser.offer()))
-    for _ in range(moments):
-        await asyncio.sleep(0)
-    joining.cancel()
-    done = (await asyncio.wait((joining,)))[0].pop()
-    if not done.cancelled():
-        await done.result().leave()
-    await browser.hang_up()
+async def test_a_join_that_is_cut_off() -> None:
+    for moments in range(12):
+        browser = Browser()
+        joining = asyncio.create_task(joined(await browser.offer()))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        joining.cancel()
+        await asyncio.wait((joining,))
+        if not joining.cancelled():
+            await joining.result().leave()
+        await browser.hang_up()
 
 
 # --- more than one, and again ---

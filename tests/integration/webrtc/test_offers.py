@@ -51,14 +51,13 @@ async def test_video_in_no_codec_of_ours_is_refused() -> None:
     assert "video" in (await refused(offer) or "")
 
 
-@pytest.mark.parametrize("seed", range(10))
-async def test_offers_that_were_damaged_are_taken_or_refused(seed: int) -> None:
+async def test_offers_that_were_damaged_are_taken_or_refused() -> None:
     """Lines lost, doubled, swapped, cut, words changed: never another error."""
-    chance = random.Random(seed)
-    offer = await offer_of_a_browser(video=seed % 2 == 0)
-    for _ in range(12):
-        said = await refused(damaged(offer, chance))
-        assert said is None or len(said) < 400
+    for seed in range(100):
+        chance = random.Random(seed)
+        offer = damaged(await offer_of_a_browser(video=seed % 2 == 0), chance)
+        said = await refused(offer)
+        assert said is None or len(said) < 400, f"seed {seed}"
 
 
 def damaged(offer: str, chance: random.Random) -> str:

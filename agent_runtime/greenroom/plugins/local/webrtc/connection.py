@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ class Connection(calls.Connection):
     def __init__(self, peer: Peer, limits: Limits, session_id: str, sink: CallSink, clock: Clock) -> None:
         self._peer = peer
         self._limits = limits
-        self._session_id = session_id
+        self._id = session_id
         self._sink = sink
         self._clock = clock
         self._left = False
@@ -56,7 +57,7 @@ class Connection(calls.Connection):
         """Until the browser hangs up or is gone. Raises :class:`NotConnectedError` if it never came."""
         await self._connected()
         self._sink.participant_joined(CALLER)
-        watching = asyncio.create_task(self._watch(), name=f"{self._session_id}-video")
+        watching = asyncio.create_task(self._watch(), name=f"{self._id}-video")
         try:
             await self._over()
         finally:
@@ -87,8 +88,8 @@ class Connection(calls.Connection):
         await self._peer.close()
         lost, late, unseen = self._peer.ears.lost, self._peer.voice.dropped, self._peer.channel.dropped
         if lost or late or unseen:
-            logger.info("[%s] %d packets of the caller were lost", self._session_id, lost)
-            logger.info("[%s] %d frames and %d messages to the page dropped", self._session_id, late, unseen)
+            logger.info("[%s] %d packets of the caller were lost", self._id, lost)
+            logger.info("[%s] %d frames and %d messages to the page dropped", self._id, late, unseen)
 
     # --- inside ---
 
@@ -97,10 +98,9 @@ class Connection(calls.Connection):
         connected = asyncio.ensure_future(self._peer.connected.wait())
         over = asyncio.ensure_future(self._peer.over.wait())
         try:
-            async with self._clock.timeout(self._limits.connect_seconds):
-                await asyncio.wait((connected, over), return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with self._clock.timeout(self._limits.connect_seconds):
+                    await asyncio.wait((connected, over), return_when=asyncio.FIRST_COMPLETED)
         finally:
             connected.cancel()
             over.cancel()
@@ -109,21 +109,18 @@ class Connection(calls.Connection):
 
     async def _over(self) -> None:
         """Returns when the call is over, also if the browser goes without a word."""
+        away = False
         while not self._peer.over.is_set():
-            try:
-                async with self._clock.timeout(self._patience()):
+            silent_seconds = self._peer.ears.silent_seconds
+            if silent_seconds >= self._limits.silence_seconds:
+                logger.warning("[%s] nothing came from the browser for %.1f s: it is gone", self._id, silent_seconds)
+                return
+            if away != (silent_seconds >= self._limits.away_seconds):
+                away = not away
+                (self._sink.connection_lost if away else self._sink.connection_restored)()
+            with suppress(TimeoutError):
+                async with self._clock.timeout(self._limits.next_look_seconds(silent_seconds)):
                     await self._peer.over.wait()
-            except TimeoutError:
-                if self._patience() <= 0:
-                    logger.warning("[%s] nothing came from the browser for a while: it is gone", self._session_id)
-                    return
-
-    def _patience(self) -> float:
-        """Seconds until a browser that sends nothing counts as gone; one that never sent any sound may go on so."""
-        heard_at = self._peer.ears.heard_at
-        if heard_at is None:
-            return self._limits.silence_seconds
-        return max(0.0, heard_at + self._limits.silence_seconds - self._clock.boot())
 
     async def _watch(self) -> None:
         if self._peer.video_track is not None:

@@ -33,7 +33,12 @@ class Ears:
         self._stream: int | None = None
         self._payload_types: frozenset[int] = frozenset()
         self.lost = 0
-        self.heard_at: float | None = None
+        self._heard_at: float | None = None
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the last packet; 0 as long as none has ever come, which is no sign of anything."""
+        return 0.0 if self._heard_at is None else self._clock.boot() - self._heard_at
 
     def stand_in_for(self, receiver: Any) -> None:
         """Take the place of aiortc's `receiver`, which has not begun yet."""
@@ -51,7 +56,7 @@ class Ears:
     # --- what the transport calls ---
 
     async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        self.heard_at = self._clock.boot()
+        self._heard_at = self._clock.boot()
         if packet.payload_type not in self._payload_types:
             return
         if packet.ssrc != self._stream:
@@ -60,7 +65,7 @@ class Ears:
             self._play(payload)
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
-        self.heard_at = self._clock.boot()
+        self._heard_at = self._clock.boot()
 
     def _handle_disconnect(self) -> None:
         self.close()

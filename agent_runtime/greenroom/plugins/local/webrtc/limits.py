@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LOOK_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connect_seconds` for it to come, `silence_seconds` for it to come back when nothing is heard of it."""
+    """`connect_seconds` for it to come, `silence_seconds` for it to come back when nothing is heard of it.
+
+    A browser sends something every 0.4 s, also when it is muted, as long as its microphone is open; after that a sign
+    of life every few seconds.
+    """
 
     connect_seconds: float
     silence_seconds: float
+
+    @property
+    def away_seconds(self) -> float:
+        """From then on the network counts as away."""
+        return self.silence_seconds * 0.4
+
+    def next_look_seconds(self, silent_seconds: float) -> float:
+        """After how long it has to be asked again who is there: seldom while all is well."""
+        return max(LOOK_SECONDS, self.away_seconds - silent_seconds)
 
 
 class NotConnectedError(ConnectionError):
