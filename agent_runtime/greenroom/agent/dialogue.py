@@ -156,7 +156,7 @@ class Dialogue:
                 self._user_began()
                 self._emit(UserTranscriptEvent(text, final=False, participant=self._user.participant))
             case UserOver():
-                self._user.end(self._offering.last_loud_at)
+                self._user.end(self._offering.loud)
             case UserSaid(text):
                 self._user_said(text)
             case ReplySound(pcm):
@@ -185,7 +185,7 @@ class Dialogue:
             self.interrupt()
 
     def _user_said(self, text: str) -> None:
-        self._user.end(self._offering.last_loud_at)
+        self._user.end(self._offering.loud)
         self._model.metrics.on_realtime_user_transcription()
         self._conversation.add(Message(Role.USER, text))
         self._tell_user_said(text, self._user.participant)

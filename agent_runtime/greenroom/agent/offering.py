@@ -23,6 +23,7 @@ GAP_SECONDS = 0.25  # a caller who stops sending is silent
 TRAILING_SECONDS = 2.0  # and the model hears the silence for so long
 WAITING_WORDS = 128  # while a model is away; the oldest go
 LOUD = 500  # of 32768
+PAUSE_SECONDS = 1.0  # of silence, between two times of being loud
 
 
 class Offering:
@@ -38,8 +39,8 @@ class Offering:
         self._sound_taken.set()
         self._picture: VideoFrame | None = None
         self._changed = asyncio.Event()
-        self.last_loud_at: float | None = None
-        """When the user's sound was last more than a murmur."""
+        self.loud: tuple[float, float] | None = None
+        """From when to when the user's sound was more than a murmur, short pauses aside."""
 
     async def run(self) -> None:
         """Fetch the user's sound, a piece ahead of the reader, until cancelled."""
@@ -87,4 +88,6 @@ class Offering:
     def _hear(self, sound: bytes) -> None:
         self._metrics.on_realtime_audio_input(len(sound), duration_ms(len(sound)))
         if peak(sound) > LOUD:
-            self.last_loud_at = self._clock.boot()
+            now = self._clock.boot()
+            since, last = self.loud or (now, now)
+            self.loud = (since if now - last <= PAUSE_SECONDS else now, now)

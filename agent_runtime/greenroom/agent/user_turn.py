@@ -1,6 +1,6 @@
 """The user's turn where the model finds it: its events, and when the user fell silent.
 
-A model tells that a turn is over, not when the speech was; that is taken from how loud the sound was.
+A model tells that a turn began and is over later than it was; when the speech was is taken from how loud the sound was.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ class UserTurn:
         self._emit(UserTurnStartedEvent())
         return True
 
-    def end(self, last_loud_at: float | None) -> None:
-        """It is over, if it is open; the sound was loud last at `last_loud_at`."""
+    def end(self, loud: tuple[float, float] | None) -> None:
+        """It is over, if it is open; the sound was `loud` from one time to the other."""
         if self._began_at is None:
             return
         now = self._clock.boot()
-        loud_at = now if last_loud_at is None else last_loud_at
-        self._silent_since = loud_at if now - loud_at >= QUIET_SECONDS else None
-        duration_seconds = max(0.0, loud_at - self._began_at)
+        since, last = loud or (self._began_at, now)
+        silence_seconds = now - last
+        self._silent_since = last if silence_seconds >= QUIET_SECONDS else None
         self._began_at = None
-        self._metrics.on_turn_ended(duration_seconds * 1000, (now - loud_at) * 1000)
-        self._emit(UserTurnEndedEvent(duration_seconds, now - loud_at))
+        self._metrics.on_turn_ended((last - since) * 1000, silence_seconds * 1000)
+        self._emit(UserTurnEndedEvent(last - since, silence_seconds))
 
     def answered(self) -> float | None:
         """When the user had fallen silent before this answer; None if that is not known. Once a turn."""

@@ -77,7 +77,7 @@ def test_speech_is_answered_aloud_and_told_in_order() -> None:
     assert stage.seen()[2:-1] == [
         UserTurnStartedEvent(),
         UserTranscriptEvent("what is", final=False),
-        UserTurnEndedEvent(pytest.approx(0, abs=0.01), pytest.approx(0.5, abs=0.1)),  # type: ignore[arg-type]
+        UserTurnEndedEvent(pytest.approx(1.0, abs=0.1), pytest.approx(0.5, abs=0.1)),  # type: ignore[arg-type]
         UserTranscriptEvent("what is the weather", final=True),
         AgentTranscriptEvent("It is sunny.", pytest.approx(0.5, abs=0.1)),  # type: ignore[arg-type]
         AgentTranscriptEvent("And warm", pytest.approx(0.5, abs=0.1)),  # type: ignore[arg-type]
