@@ -227,21 +227,31 @@ class Voice:
             turn.speech_ended_at = self._clock.boot()
             self._user_said(turn.text)
         if not turn.verbatim:
-            (self._conversation.add if turn.wanted.is_set() else self._conversation.suppose)(
-                Message(Role.USER, turn.text)
-            )
+            stands = self._conversation.add if turn.wanted.is_set() else self._conversation.suppose
+            stands(Message(Role.USER, turn.text))
         self._answer = _Answer(turn, speaking.speech)
         interrupted = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(speaking.run(), name=f"{self._name}-speak")
-                await self._words(turn, speaking)
+                whole = await self._thought(turn, speaking)
                 await speaking.finish()
-            interrupted = False
+            interrupted = not whole
         except* Exception as errors:
-            self._report("answer", _first(errors))
+            self._failed(turn, _first(errors))
         finally:
             self._settle(interrupted)
+
+    async def _thought(self, turn: Turn, speaking: Speaking) -> bool:
+        """Whether all words came. If the model fails in the middle, what it has said is spoken to its end."""
+        try:
+            await self._words(turn, speaking)
+        except Exception as error:
+            if not turn.wanted.is_set():
+                raise
+            self._failed(turn, error)
+            return False
+        return True
 
     async def _words(self, turn: Turn, speaking: Speaking) -> None:
         splitter = SentenceSplitter()
@@ -291,6 +301,13 @@ class Voice:
             self._conversation.add(Message(Role.ASSISTANT, heard, interrupted=interrupted))
         logger.info("[%s] transcript agent: %s%s", self._name, heard, " (interrupted)" if interrupted else "")
         self._emit(AgentTurnEndedEvent(heard, interrupted))
+
+    def _failed(self, turn: Turn, error: Exception) -> None:
+        """An answer that is only prepared will be asked for again, when it is wanted."""
+        if turn.wanted.is_set():
+            self._report("answer", error)
+        else:
+            logger.info("[%s] a prepared answer failed: %s: %s", self._name, type(error).__name__, error)
 
     def _report(self, part: str, error: Exception) -> None:
         logger.warning("[%s] %s failed, the call goes on: %s: %s", self._name, part, type(error).__name__, error)

@@ -338,6 +338,31 @@ def test_of_several_whoever_speaks_is_heard_and_named() -> None:
     assert [(event.text, event.participant) for event in finals] == [("hello", scripted.CALLER), ("me too", other)]
 
 
+def test_what_a_model_said_before_it_broke_off_is_spoken_to_its_end() -> None:
+    stage = Stage(
+        ["hi", "go on"],
+        [[TextDelta("One two three four. Five"), RuntimeError("cut")], [TextDelta("Six.")]],
+    )
+
+    async def scene() -> int:
+        async with stage.on_call() as connection:
+            await connection.speak(QUESTION)
+            await stage.clock.sleep(2)
+            frames = len(connection.sent)
+            await connection.speak(QUESTION)
+            await stage.clock.sleep(2)
+            return frames
+
+    assert run_virtual(scene()) == 0.4 / FRAME_SECONDS
+    assert stage.seen(AgentTurnEndedEvent) == [
+        AgentTurnEndedEvent("One two three four.", interrupted=True),
+        AgentTurnEndedEvent("Six.", interrupted=False),
+    ]
+    (error,) = stage.seen(AgentErrorEvent)
+    assert isinstance(error, AgentErrorEvent)
+    assert (error.part, str(error.error)) == ("answer", "cut")
+
+
 def test_handlers_get_the_events_they_are_annotated_with_and_may_fail() -> None:
     stage = Stage(["hi"], [[TextDelta("Hello.")]])
     got: list[object] = []
