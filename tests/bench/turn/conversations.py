@@ -43,14 +43,19 @@ async def live(sessions: int, engines: bool, seconds: float) -> dict[str, Any]:
     if engines:
         clip = (await spoken(QUESTIONS[:1]))[0]
         await use_engines(sessions, b"".join(clip))
-    first, *parties = [offline() if engines else scripted("vad", USUAL) for _ in range(1 + sessions)]
+
+    def party() -> Session:
+        return offline() if engines else scripted("vad", USUAL)
+
+    first = party()
     async with in_calls([first]), sending([first.caller]):
         await first.caller.say(clip)
         await answered(first)  # what the process pays once
     before = resident_bytes()
-    async with in_calls(parties), sending([party.caller for party in parties]), asyncio.TaskGroup() as group:
+    parties = [party() for _ in range(sessions)]
+    async with in_calls(parties), sending([one.caller for one in parties]), asyncio.TaskGroup() as group:
         alone = await callers_alone(parties, 2.0)
-        talks = [group.create_task(talk(party, clip)) for party in parties]
+        talks = [group.create_task(talk(one, clip)) for one in parties]
         await asyncio.sleep(1.0)
         share = await cpu_share(asyncio.sleep(seconds))
         bytes_each = (resident_bytes() - before) / sessions
@@ -59,7 +64,7 @@ async def live(sessions: int, engines: bool, seconds: float) -> dict[str, Any]:
     return {
         "cpu": (share - alone) / sessions,
         "bytes": bytes_each,
-        "least_frames": min(p.connection.frames for p in parties),
+        "least_frames": min(one.connection.frames for one in parties),
     }
 
 

@@ -17,7 +17,7 @@ from tests.bench.turn.wire import SPEECH
 from greenroom.agent.audio import FRAME_SECONDS
 
 WINDOW_SECONDS = 4.0
-WINDOWS = 5
+WINDOWS = 4
 SETTLE_SECONDS = 1.5
 
 

@@ -40,25 +40,18 @@ class Scene:
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    table = [("", "", "", "target", "")]
-    verdicts = {True: "met", False: "MISSED", None: ""}
-    for row in rows:
-        bound = "" if row.bound is None else f"{row.bound:g}"
-        table.append((row.name, f"{row.value:,.3g}" if row.value < 100 else f"{row.value:,.0f}", row.unit, bound, ""))
-        table[-1] = (*table[-1][:4], verdicts[row.met])
-    widths = [max(len(cells[column]) for cells in table) for column in range(4)]
+    table = [("", "", "", "target", ""), *(_cells(row) for row in rows)]
+    name, value, unit, bound, _ = (max(len(cells[column]) for cells in table) for column in range(5))
     return [
-        "  ".join(
-            (
-                cells[0].ljust(widths[0]),
-                cells[1].rjust(widths[1]),
-                cells[2].ljust(widths[2]),
-                cells[3].rjust(widths[3]),
-                cells[4],
-            )
-        ).rstrip()
+        f"{cells[0]:{name}}  {cells[1]:>{value}}  {cells[2]:{unit}}  {cells[3]:>{bound}}  {cells[4]}".rstrip()
         for cells in table
     ]
+
+
+def _cells(row: Row) -> tuple[str, str, str, str, str]:
+    value = f"{row.value:.3g}" if row.value < 100 else f"{row.value:,.0f}"
+    bound = "" if row.bound is None else f"{row.bound:g}"
+    return row.name, value, row.unit, bound, {True: "met", False: "MISSED", None: ""}[row.met]
 
 
 def spread(name: str, seconds: Sequence[float], p50: float | None = None, p95: float | None = None) -> list[Row]:
