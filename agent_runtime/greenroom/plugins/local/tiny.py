@@ -32,7 +32,7 @@ _AGAIN = re.compile(r"(.+?)(?:\W+\1)+\W*", re.IGNORECASE)
 
 
 class TinyEnglish:
-    """The model of a process, loaded when first asked: 0.2 s, about 140 MB."""
+    """The model of a process, loaded when first asked: half a second, about 140 MB."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -44,7 +44,9 @@ class TinyEnglish:
         """The loaded model. ImportError with the way out if it is not installed."""
         with self._guard:
             if self._model is None:
-                self._model = _load()
+                model = _load()
+                _decoded(model, _samples(bytes(2)), _LEAST_SECONDS)  # the first time takes longer: now, not in a turn
+                self._model = model
             return self._model
 
     def forget(self) -> None:
