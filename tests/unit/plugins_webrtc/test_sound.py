@@ -16,7 +16,7 @@ pytest.importorskip("aiortc", reason="the extra `webrtc` is not installed")
 
 from aiortc.mediastreams import MediaStreamError
 
-from greenroom.agent.audio import FRAME_BYTES, SAMPLE_RATE, peak, seconds_of
+from greenroom.agent.audio import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE, peak, seconds_of
 from greenroom.plugins.local.webrtc.ears import Ears
 from greenroom.plugins.local.webrtc.opus import Decoder, Encoder, OpusError
 from greenroom.plugins.local.webrtc.voice import CAPACITY_FRAMES, LEAD_SECONDS, OPENING_FRAMES, TAIL_FRAMES, Voice
@@ -95,8 +95,8 @@ def test_sound_goes_out_at_once_in_real_time_and_then_nothing_does() -> None:
     assert len(out) == 50 + TAIL_FRAMES
     assert out[0][0] == pytest.approx(0.0, abs=0.001)
     for number, (at, stamp, _) in enumerate(out):
-        lead = LEAD_SECONDS if 0 < number < 50 else 0.0
-        assert at == pytest.approx(number * 0.02 - lead, abs=0.001)
+        ahead = number * FRAME_SECONDS - at
+        assert (0 if number < 50 else -FRAME_SECONDS) - 0.001 <= ahead <= LEAD_SECONDS + 0.001, number
         assert stamp - out[0][1] == 960 * number
 
 
@@ -117,14 +117,14 @@ def test_what_waits_is_taken_back() -> None:
     async def interrupted(voice: Voice) -> None:
         for frame in frames(tone(0.06)):
             voice.send(frame)
-        await asyncio.sleep(0)  # the first is on its way now
+        await asyncio.sleep(0)  # what is due until the next beat is on its way now
         voice.clear()
 
     out = spoken(interrupted)
     decoder = Decoder()
     heard = [decoder.decode(packet) for _, _, packet in out]
-    assert len(out) == 1 + TAIL_FRAMES
-    assert peak(heard[0]) > 1000
+    assert len(out) == 2 + TAIL_FRAMES
+    assert [peak(pcm) > 1000 for pcm in heard[:2]] == [True, True]
     assert peak(heard[-1]) < 100
 
 
@@ -136,8 +136,8 @@ def test_frames_that_come_too_fast_are_dropped_and_counted() -> None:
         for frame in frames(tone(1.0)):
             voice.send(frame)
 
-    assert len(spoken(flood)) == CAPACITY_FRAMES + TAIL_FRAMES
-    assert voices[0].dropped == 50 - CAPACITY_FRAMES
+    assert len(spoken(flood)) == 2 + CAPACITY_FRAMES + TAIL_FRAMES
+    assert voices[0].dropped == 50 - 2 - CAPACITY_FRAMES
 
 
 def test_before_anybody_listens_nothing_is_kept() -> None:
