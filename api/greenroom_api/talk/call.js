@@ -14,7 +14,8 @@ export class Call {
   #peer = null;
   #channel = null;
 
-  // `told` has step(text), camera(stream), session(id), connection(state), message(value), sound(stream), ended(problem or null).
+  // `told` has step(text), camera(stream), session(id), connection(state), message(value), sound(stream) and
+  // ended(problem or null).
   constructor(id, options, told) {
     this.id = id;
     this.sessionId = null;
@@ -62,10 +63,10 @@ export class Call {
     try {
       step(this.options.camera ? "Asking for microphone and camera" : "Asking for the microphone");
       this.#microphone = await microphone(this.options.camera);
+      step("Looking for ways to the agent");
       if (this.options.camera) {
         this.told.camera(this.#microphone);
       }
-      step("Looking for ways to the agent");
       const offer = await this.#offer(await sessions.iceServers(this.id, signal));
       step("Starting the agent");
       this.sessionId = await sessions.start(this.id, offer, this.options);
@@ -121,9 +122,14 @@ export class Call {
 
   // The agent's side of the connection has gone.
   async #left() {
-    if (!this.#aborted.signal.aborted) {
-      this.#over(new Problem("The agent has left the call.", await sessions.howItEnded(this.id, this.sessionId)));
+    if (this.#aborted.signal.aborted) {
+      return;
     }
+    const how = await sessions.howItEnded(this.id, this.sessionId);
+    if (how) {
+      this.sessionId = null; // there is nothing left to close
+    }
+    this.#over(new Problem("The agent has left the call.", how));
   }
 
   // So that the agent knows at once, before any server does.

@@ -12,8 +12,8 @@ const NO_OFFER =
   "as examples/talk_agent.py does.";
 
 export const UNREACHABLE =
-  "Sound goes directly between this browser and the agent's pod, so the pod's address must be reachable from here, as " +
-  "it is with `make up` and `serve`. Elsewhere a relay is needed: set GREENROOM_TURN_URL for the API and the agent.";
+  "Sound goes directly between this browser and the agent's pod, so the pod's address must be reachable from here, " +
+  "as it is with `make up` and `serve`. Elsewhere a relay is needed: set GREENROOM_TURN_URL for the API and the agent.";
 
 export function unusableMicrophone() {
   if (!window.isSecureContext) {
@@ -32,7 +32,10 @@ export function deniedMicrophone(error, camera) {
   const device = camera ? "microphone or camera" : "microphone";
   switch (error.name) {
     case "NotAllowedError":
-      return new Problem(`The ${device} is denied.`, "Allow it in the browser's settings for this page, then press Talk.");
+      return new Problem(
+        `The ${device} is denied.`,
+        "Allow it in the browser's settings for this page, then press Talk.",
+      );
     case "NotFoundError":
       return new Problem(`No ${device} was found.`, "Connect one, then press Talk.");
     default:

@@ -29,8 +29,9 @@ export async function start(callId, offer, { runtime, callType }) {
 // The agent's SDP.
 export async function answerOf(callId, sessionId, signal) {
   const end = performance.now() + ANSWER_SECONDS * 1000;
+  const address = `${path(callId, sessionId)}/answer?wait_seconds=${ANSWER_WAIT_SECONDS}`;
   while (performance.now() < end) {
-    const answer = await ask("GET", `${path(callId, sessionId)}/answer?wait_seconds=${ANSWER_WAIT_SECONDS}`, { signal });
+    const answer = await ask("GET", address, { signal });
     if (answer.status === 404) {
       throw new Problem("The session has ended before it answered.", await howItEnded(callId, sessionId));
     }
