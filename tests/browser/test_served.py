@@ -10,13 +10,29 @@ import httpx
 import pytest
 from aioice.ice import get_host_addresses
 from tests.browser.story import assert_in_order, state, talk
+from tests.examples.program import EXAMPLES
 from tests.examples.test_examples import served
 from tests.fakes.turn_server import CREDENTIAL, USERNAME, turn_server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.browser.conftest import Visit
 
 pytestmark = pytest.mark.browser
+
+MOUNTED = """
+from fastapi import FastAPI
+from greenroom import AgentLauncher, Runner, ServeOptions
+from greenroom.serve import lifespan, router, talk_router
+from talk_agent import create_agent, join_call
+
+app = FastAPI(lifespan=lifespan)
+app.include_router(router, prefix="/agents")
+app.include_router(talk_router(), prefix="/agents")
+launcher = AgentLauncher(create_agent=create_agent, join_call=join_call)
+Runner(launcher, serve_options=ServeOptions(fast_api=app)).cli()
+"""
 
 STEPS = (
     *("Asking for the microphone", "Looking for ways to the agent", "Starting the agent"),
@@ -113,6 +129,21 @@ async def test_a_session_that_somebody_else_closes_is_told(visit: Visit) -> None
         assert await ended(http, call_id) == "Closed"
 
 
+async def test_below_a_prefix_and_in_an_application_of_ones_own(visit: Visit, tmp_path: Path) -> None:
+    (tmp_path / "mounted.py").write_text(MOUNTED)
+    async with served(str(tmp_path / "mounted.py"), PYTHONPATH=str(EXAMPLES)) as http:
+        url = f"{http.base_url}/agents/talk/"
+        async with visit(url) as page:
+            assert await page.evaluate("location.pathname") == "/agents/talk"
+            await page.click("#talk")
+            await state(page, "talking")
+            call_id = await page.text("#call-id")
+            await page.click("#hang-up")
+            await state(page, "ended")
+            assert await ended(http, call_id, "/agents") == "Closed"
+            assert_in_order(page, url)
+
+
 async def test_a_call_by_relay_alone(visit: Visit) -> None:
     """A network that lets nothing through between browser and agent, but both to a relay."""
     addresses = get_host_addresses(use_ipv4=True, use_ipv6=False)
@@ -134,11 +165,11 @@ async def test_a_call_by_relay_alone(visit: Visit) -> None:
             assert page.complaints == []
 
 
-async def ended(http: httpx.AsyncClient, call_id: str) -> str:
+async def ended(http: httpx.AsyncClient, call_id: str, prefix: str = "") -> str:
     """The phase in which the call's one session has ended."""
     async with asyncio.timeout(20):
         while True:
-            [session] = (await http.get(f"/calls/{call_id}/sessions")).json()["sessions"]
+            [session] = (await http.get(f"{prefix}/calls/{call_id}/sessions")).json()["sessions"]
             if session["ended_at"] is not None:
                 return str(session["phase"])
             await asyncio.sleep(0.05)
