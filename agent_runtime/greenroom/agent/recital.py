@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from greenroom.agent.cancellation import outlast
@@ -53,6 +54,8 @@ class Recital:
         self._open: list[Reply] = []  # the oldest first
         self._begun: asyncio.Queue[Reply] = asyncio.Queue(WAITING_REPLIES)
         self._settled = asyncio.Event()
+        self._heard: Reply | None = None  # now
+        self._speaking: asyncio.Task[None] | None = None
 
     def expect(self, reply: Reply) -> None:
         self._open.append(reply)
@@ -75,6 +78,8 @@ class Recital:
         if self._open:
             self._playout.stop()
         for reply in self._open[start:]:
+            if reply is self._heard and self._speaking is not None:
+                self._speaking.cancel()  # at once: it may be about to give sound to the playout
             if reply.begun.is_set():
                 self._on_cut(reply)
             self.settle(reply, interrupted=True)
@@ -111,14 +116,15 @@ class Recital:
 
     async def _recite(self, reply: Reply) -> None:
         reply.speech.on_first_sound = lambda: self._started(reply)
-        speaking = asyncio.create_task(self._speak(reply), name=f"{self._name}-speak")
-        over = asyncio.create_task(reply.over.wait(), name=f"{self._name}-reply-over")
+        self._heard = reply
+        self._speaking = asyncio.create_task(self._speak(reply), name=f"{self._name}-speak")
         try:
-            await asyncio.wait((speaking, over), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((self._speaking,))
         finally:
-            for task in (speaking, over):
-                task.cancel()
-            await outlast(asyncio.gather(speaking, over, return_exceptions=True))
+            self._speaking.cancel()
+            with suppress(asyncio.CancelledError):
+                await outlast(self._speaking)
+            self._heard = self._speaking = None
         self.settle(reply, interrupted=not reply.whole)
 
     async def _speak(self, reply: Reply) -> None:

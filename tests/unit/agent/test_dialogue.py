@@ -131,6 +131,19 @@ def test_who_speaks_silences_the_agent_at_once_and_what_was_heard_is_kept() -> N
     assert (cut.heard, cut.heard_seconds) == ("This is a story. It", pytest.approx(0.5, abs=FRAME_SECONDS))
 
 
+def test_sound_that_came_in_the_very_moment_of_an_interruption_is_not_heard() -> None:
+    stage = RealtimeStage()
+
+    async def scene() -> None:
+        async with stage.on_call() as connection:
+            await stage.model.play([ReplyWords("Hm. "), 0.1])
+            stage.model.say(ReplySound(tone(0.5)), UserBegan())
+            await stage.clock.sleep(1)
+            assert connection.sent == []
+
+    run_virtual(scene())
+
+
 def test_what_still_comes_of_a_cut_reply_is_not_heard_and_the_next_one_is() -> None:
     stage = RealtimeStage()
 
