@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -166,6 +167,28 @@ async def test_the_agent_leaves_and_the_browser_knows_at_once() -> None:
             await browser.over.wait()
         assert time.monotonic() - began < 0.5
         assert browser.messages[-1]["text"] == "Goodbye."
+
+
+async def test_a_browser_whose_microphone_was_closed_stays() -> None:
+    """It reports what it hears, every second or so; other browsers every five."""
+    async with call(disconnect_timeout_seconds=2.5) as (browser, attended):
+        await browser.say(tone(0.1))
+        browser.peer.getSenders()[0].replaceTrack(None)
+        heard = len(attended.sink.heard)
+        await say(attended.connection, tone(4.0))
+        assert not attended.carried.done()
+        assert len(attended.sink.heard) - heard < 16_000
+
+
+async def test_another_browser_than_the_one_that_made_the_offer_is_refused() -> None:
+    browser = Browser()
+    offer = re.sub("sha-256 ..", "sha-256 00", await browser.offer())
+    attended = await joined(offer)
+    await browser.take(await attended.sink.answer)
+    with pytest.raises(NotConnectedError, match="not the one that made the offer"):
+        await attended.over()
+    await attended.leave()
+    await browser.hang_up()
 
 
 async def test_no_browser_comes() -> None:

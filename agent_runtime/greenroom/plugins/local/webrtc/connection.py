@@ -94,7 +94,7 @@ class Connection(calls.Connection):
     # --- inside ---
 
     async def _connected(self) -> None:
-        """Wait for the browser; one that says no within the time is one that did not come."""
+        """Wait for the browser."""
         connected = asyncio.ensure_future(self._peer.connected.wait())
         over = asyncio.ensure_future(self._peer.over.wait())
         try:
@@ -104,18 +104,21 @@ class Connection(calls.Connection):
         finally:
             connected.cancel()
             over.cancel()
-        if not self._peer.connected.is_set():
-            raise NotConnectedError(self._limits.connect_seconds)
+        if self._peer.connected.is_set():
+            return
+        if self._peer.over.is_set():
+            raise NotConnectedError.at_all()
+        raise NotConnectedError.within(self._limits.connect_seconds)
 
     async def _over(self) -> None:
         """Returns when the call is over, also if the browser goes without a word."""
         away = False
         while not self._peer.over.is_set():
-            silent_seconds = self._peer.ears.silent_seconds
+            ears, silent_seconds = self._peer.ears, self._peer.ears.silent_seconds
             if silent_seconds >= self._limits.silence_seconds:
                 logger.warning("[%s] nothing came from the browser for %.1f s: it is gone", self._id, silent_seconds)
                 return
-            if away != (silent_seconds >= self._limits.away_seconds):
+            if away != (ears.streaming and silent_seconds >= self._limits.away_seconds):
                 away = not away
                 (self._sink.connection_lost if away else self._sink.connection_restored)()
             with suppress(TimeoutError):

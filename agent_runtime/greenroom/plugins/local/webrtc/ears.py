@@ -33,11 +33,12 @@ class Ears:
         self._stream: int | None = None
         self._payload_types: frozenset[int] = frozenset()
         self.lost = 0
+        self.streaming = False  # whether the last sign was sound, which comes often also when it is muted
         self._heard_at: float | None = None
 
     @property
     def silent_seconds(self) -> float:
-        """Since the last packet; 0 as long as none has ever come, which is no sign of anything."""
+        """Since the last sign of life; 0 as long as none has ever come, which is no sign of anything."""
         return 0.0 if self._heard_at is None else self._clock.boot() - self._heard_at
 
     def stand_in_for(self, receiver: Any) -> None:
@@ -49,6 +50,16 @@ class Ears:
 
         receiver.receive = receive
 
+    def note_reports_to(self, sender: Any) -> None:
+        """What the browser reports to aiortc's `sender` is a sign of life too, the only one of a closed microphone."""
+        handle = sender._handle_rtcp_packet
+
+        async def noted(packet: Any) -> None:
+            await self._handle_rtcp_packet(packet)
+            await handle(packet)
+
+        sender._handle_rtcp_packet = noted
+
     def close(self) -> None:
         self._pauses.stop()
         self._payload_types = frozenset()
@@ -56,7 +67,7 @@ class Ears:
     # --- what the transport calls ---
 
     async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        self._heard_at = self._clock.boot()
+        self._heard_at, self.streaming = self._clock.boot(), True
         if packet.payload_type not in self._payload_types:
             return
         if packet.ssrc != self._stream:
@@ -65,7 +76,7 @@ class Ears:
             self._play(payload)
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
-        self._heard_at = self._clock.boot()
+        self._heard_at, self.streaming = self._clock.boot(), False
 
     def _handle_disconnect(self) -> None:
         self.close()

@@ -31,8 +31,13 @@ class Limits:
 class NotConnectedError(ConnectionError):
     """The browser has the answer, or could have it, and did not come."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(
+    @classmethod
+    def within(cls, seconds: float) -> NotConnectedError:
+        return cls(
             f"no browser connected within {seconds:g} s: it did not fetch the answer, or its UDP packets do not reach "
             "this machine; where a network is in between set GREENROOM_TURN_URL"
         )
+
+    @classmethod
+    def at_all(cls) -> NotConnectedError:
+        return cls("the browser gave up before it was connected, or is not the one that made the offer")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiortc import (
@@ -81,6 +82,7 @@ class Peer:
         opus = [one for one in RTCRtpReceiver.getCapabilities("audio").codecs if one.mimeType.lower() == "audio/opus"]
         transceiver.setCodecPreferences(opus)
         self.ears.stand_in_for(transceiver.receiver)
+        self.ears.note_reports_to(transceiver.sender)
 
     def _choose_media(self) -> None:
         """The first sound both ways, the first video to us if somebody looks, and nothing else."""
@@ -112,16 +114,15 @@ class Peer:
             self.over.set()
 
     async def _close(self) -> None:
-        try:
+        with suppress(TimeoutError):
             async with self._clock.timeout(LAST_WORDS_SECONDS):
                 await self.channel.sent()
-        except TimeoutError:
-            pass
         try:
             async with self._clock.timeout(CLOSE_SECONDS):
                 await self._connection.close()
         except TimeoutError:
-            logger.warning("the browser's connection is closed, but %s does not answer", self._servers.turn_url)
+            server = self._servers.turn_url or "something of the library's"
+            logger.warning("the browser was told, but %s did not end within %g s", server, CLOSE_SECONDS)
         self.ears.close()
         self.voice.stop()
 
