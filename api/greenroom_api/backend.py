@@ -51,6 +51,16 @@ class StartRequest:
     respond_async: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """Where a session that waits for a slot stands: 1 is next. `expected_wait_seconds` by how fast slots came of late,
+    None if none did; `cause` is why it waits, as far as that has been said."""
+
+    position: int
+    expected_wait_seconds: float | None
+    cause: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
     """A session as clients see it. `session_started_at` is None until it has been Running."""
@@ -195,6 +205,10 @@ class SessionBackend(Protocol):
 
     async def get(self, call_id: str, session_id: str) -> SessionInfo | None:
         """None for one that is unknown, another call's, or ended."""
+        ...
+
+    def place_in_queue(self, session: SessionInfo) -> QueuePlace | None:
+        """None if it does not wait for a slot, as far as is known without asking anybody."""
         ...
 
     async def list(self, query: ListQuery) -> Listing:

@@ -93,12 +93,22 @@ class SessionStarted(BaseModel):
     session_started_at: datetime
 
 
+class QueueShown(BaseModel):
+    """Where a session that waits for a slot stands: 1 is next. The expected wait goes by the last five minutes."""
+
+    position: int
+    expected_wait_seconds: float | None
+    cause: str | None
+
+
 class SessionShown(BaseModel):
-    """One living session; `session_started_at` is null while it waits for its agent."""
+    """One living session; `session_started_at` is null while it waits for its agent, `queue` is there while it waits
+    for a slot."""
 
     session_id: str
     call_id: str
     session_started_at: datetime | None
+    queue: QueueShown | None = None
 
 
 class MetricsShown(BaseModel):

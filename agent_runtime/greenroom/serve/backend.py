@@ -29,6 +29,7 @@ from greenroom_api.backend import (
     LimitReached,
     Listing,
     NoSlot,
+    QueuePlace,
     RequestRefused,
     SessionFigures,
     SessionInfo,
@@ -102,6 +103,9 @@ class LocalBackend:
     async def get(self, call_id: str, session_id: str) -> SessionInfo | None:
         record = await self._record(call_id, session_id)
         return _seen(record) if record is not None else None
+
+    def place_in_queue(self, session: SessionInfo) -> QueuePlace | None:
+        """Nothing is queued here: a start has its place at once or is refused."""
 
     async def list(self, query: ListQuery) -> Listing:
         try:

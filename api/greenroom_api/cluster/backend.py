@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from greenroom_api.backend import BackendUnavailable, Leaving, Listing, SessionFigures
 from greenroom_api.cluster.figures import Figures
 from greenroom_api.cluster.listing import page
+from greenroom_api.cluster.queue import place
 from greenroom_api.cluster.start import Start
 from greenroom_api.cluster.tasks import Tasks
 from greenroom_api.cluster.verdicts import seen
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from greenroom_api.backend import ListQuery, SessionInfo, StartOutcome, StartRequest
+    from greenroom_api.backend import ListQuery, QueuePlace, SessionInfo, StartOutcome, StartRequest
     from greenroom_core.kube.feed import Change
     from greenroom_core.model.session import AgentSession
     from greenroom_core.world import World
@@ -112,6 +113,10 @@ class ClusterBackend:
     async def get(self, call_id: str, session_id: str) -> SessionInfo | None:
         session = await self._session(call_id, session_id)
         return seen(session) if session is not None else None
+
+    def place_in_queue(self, session: SessionInfo) -> QueuePlace | None:
+        known = self._view.known(session.session_id)
+        return place(known, self._view.sessions.store, self._view.clock.wall()) if known is not None else None
 
     async def list(self, query: ListQuery) -> Listing:
         if not self._view.synced:

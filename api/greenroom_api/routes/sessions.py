@@ -192,7 +192,8 @@ async def get_session(request: Request) -> Response:
         raise problems.unavailable() from problem
     if session is None:
         raise problems.no_session(session_id)
-    return json_answer(identity(session))
+    queue = dependencies.backend(request).place_in_queue(session)
+    return json_answer({**identity(session), **({} if queue is None else {"queue": queue})})
 
 
 async def get_metrics(request: Request) -> Response:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom_core.model import names
+from greenroom_core.model.queue import turn, waiting_since
 from greenroom_operator.planning import lifecycle, status
 from greenroom_operator.planning.limits import Admission
-from greenroom_operator.planning.placement import Rooms, turn
+from greenroom_operator.planning.placement import Rooms
 from greenroom_operator.planning.values import (
     Action,
     Admit,
@@ -70,7 +71,7 @@ class _Cycle:
             return
         candidates = [s for s in waiting if s.metadata.uid not in self._acted and not _unwanted(s)]
         admitted = self._admit(fleet, candidates)
-        admitted.sort(key=lambda session: turn(session, lifecycle.waiting_since(session)))
+        admitted.sort(key=turn)
         snapshot = self._snapshot
         pods = [
             pod
@@ -94,7 +95,7 @@ class _Cycle:
     def _admit(self, fleet: Fleet, candidates: Sequence[AgentSession]) -> list[AgentSession]:
         known = [s for s in candidates if self._snapshot.tally.admitted(s.metadata.uid)]
         new = [s for s in candidates if not self._snapshot.tally.admitted(s.metadata.uid)]
-        for session in sorted(new, key=lambda s: (lifecycle.waiting_since(s), s.metadata.uid)):
+        for session in sorted(new, key=lambda s: (waiting_since(s), s.metadata.uid)):
             refusal = self._admission.refusal(session, fleet.runtime)
             if refusal is None:
                 self.actions.append(Admit(session))

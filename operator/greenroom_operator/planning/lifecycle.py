@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from greenroom_core.model import names
-from greenroom_core.model.meta import ConditionStatus, find
+from greenroom_core.model.meta import find
 from greenroom_core.model.phases import Phase
+from greenroom_core.model.queue import waiting_since
 from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.model.session import SCHEDULED, RestartPolicy
 from greenroom_operator.planning import pinned, status
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 SHOW_WAIT_AFTER = timedelta(seconds=1)
 TERMINATING_IS_LOST_AFTER = timedelta(seconds=60)
-_STAMP_RESOLUTION = timedelta(seconds=1)
 
 Answer = tuple[SessionWrite | ExaminePod | ExamineOnlyPod | None, datetime | None]
 NOTHING: Answer = (None, None)
@@ -39,18 +39,6 @@ NOTHING: Answer = (None, None)
 def fleet_runtime(session: AgentSession, snapshot: Snapshot) -> AgentRuntime | None:
     fleet = snapshot.fleets.get(runtime_key(session))
     return fleet.runtime if fleet is not None else None
-
-
-def waiting_since(session: AgentSession) -> datetime:
-    """When it began to wait for a slot; a creation stamp is cut to whole seconds, so the latest it can mean."""
-    condition = find(session.status.conditions, SCHEDULED)
-    moved = condition is not None and session.status.attempt > 0
-    if moved and condition is not None and condition.status is ConditionStatus.FALSE:
-        return condition.last_transition_time
-    created = session.metadata.creation_timestamp
-    if created is None:
-        raise ValueError(f"session {session.metadata.key} has no creationTimestamp: it does not come from a server")
-    return created + _STAMP_RESOLUTION
 
 
 def ended(session: AgentSession, snapshot: Snapshot) -> Answer:

@@ -10,7 +10,6 @@ from greenroom_operator.planning.pinned import may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.session import AgentSession
@@ -72,8 +71,3 @@ class Rooms:
 def takes_sessions(pod: Pod) -> bool:
     """Ready, staying, alive, and nobody keeps sessions away from it."""
     return pod.ready and not pod.leaving and not pod.finished and not pod.cordoned
-
-
-def turn(session: AgentSession, since: datetime) -> tuple[bool, int, datetime, str]:
-    """Sort key of the queue: a launcher's own starts, then priority, then who has waited longest."""
-    return session.spec.pod_name is None, -session.spec.priority, since, session.metadata.uid

@@ -59,7 +59,9 @@ async def test_permission_callbacks_guard_the_cluster(
         assert accepted == {"session_id": session.metadata.name, "call_id": "room", "session_started_at": None}
         assert path == f"{sessions}/{session.metadata.name}"
         async with bench.http.get(path) as answer:
-            assert (answer.status, await answer.json()) == (200, accepted)
+            assert answer.status == 200
+            assert {**accepted, "queue": (queue := (await answer.json())["queue"])} == await answer.json()
+            assert queue["position"] == 1
         await bench.run(session)
         async with bench.http.delete(path) as answer:
             assert await told(answer) == (401, "Authorization required")

@@ -1,0 +1,89 @@
+"""A session that waits for a slot is told its place in the queue."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.unit.api.rig import rig, virtual
+
+from greenroom_api.backend import QueuePlace
+from greenroom_api.cluster.queue import place
+from greenroom_core.model.meta import Condition, ConditionStatus, ObjectMeta
+from greenroom_core.model.phases import Phase
+from greenroom_core.model.session import AgentSession, SessionSpec, SessionStatus
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+FIVE_MINUTES = 300
+
+
+def session(
+    name: str, *, age: float = 10.0, priority: int = 0, runtime: str = "default", **status: Any
+) -> AgentSession:
+    meta = ObjectMeta(name=name, namespace="ns", uid=name, creation_timestamp=NOW - timedelta(seconds=age))
+    return AgentSession(
+        metadata=meta,
+        spec=SessionSpec(call_id="c", priority=priority, runtime=runtime),
+        status=SessionStatus(**status),
+    )
+
+
+def bound(name: str, ago: float) -> AgentSession:
+    at = NOW - timedelta(seconds=ago)
+    return session(name, phase=Phase.RUNNING, pod_uid="p", pod_name="p", attempt=1, scheduled_at=at)
+
+
+def position(mine: AgentSession, *others: AgentSession) -> int | None:
+    found = place(mine, [mine, *others], NOW)
+    return found.position if found is not None else None
+
+
+def test_priority_goes_first_and_then_age() -> None:
+    mine = session("mine", age=10)
+    assert position(mine) == 1
+    assert position(mine, session("older", age=20), session("younger", age=5)) == 2
+    assert position(mine, session("urgent", age=1, priority=5)) == 2
+    assert position(mine, session("elsewhere", age=20, runtime="other")) == 1
+    assert position(mine, bound("bound", 5), session("over", age=20, phase=Phase.CLOSED)) == 1
+
+
+@pytest.mark.parametrize(
+    "status", [{"phase": Phase.CLOSED}, {"phase": Phase.RUNNING, "pod_uid": "p", "pod_name": "p", "attempt": 1}]
+)
+def test_who_does_not_wait_has_no_place(status: dict[str, Any]) -> None:
+    assert place(session("mine", **status), [], NOW) is None
+
+
+def test_the_wait_goes_by_the_slots_of_late() -> None:
+    mine = session("mine", age=10)
+    others = [session("older", age=20), *(bound(f"b{number}", number) for number in range(30))]
+    found = place(mine, [mine, *others, bound("long ago", FIVE_MINUTES + 1)], NOW)
+    assert found == QueuePlace(2, 2 * FIVE_MINUTES / 30, None)
+    unknown = place(mine, [mine], NOW)
+    assert unknown is not None
+    assert unknown.expected_wait_seconds is None
+
+
+def test_the_cause_is_the_conditions_reason() -> None:
+    waiting = Condition(
+        type="Scheduled", status=ConditionStatus.FALSE, reason="NoFreeSlot", message="", last_transition_time=NOW
+    )
+    found = place(session("mine", conditions=(waiting,)), [], NOW)
+    assert found is not None
+    assert found.cause == "NoFreeSlot"
+
+
+@virtual
+async def test_get_tells_it_while_it_waits_and_the_documents_three_fields_afterwards() -> None:
+    async with rig() as api:
+        answer = await api.http.post("/calls/room/sessions", headers={"Prefer": "respond-async"})
+        waiting = await api.operator.session_of("room")
+        await api.operator.wait_notice(waiting)
+        await api.clock.sleep(1)
+        looked = (await api.http.get(answer.headers["location"])).json()
+        assert looked["queue"] == {"position": 1, "expected_wait_seconds": None, "cause": "NoFreeSlot"}
+        await api.operator.run_at_once(waiting)
+        await api.clock.sleep(1)
+        looked = (await api.http.get(answer.headers["location"])).json()
+        assert looked.keys() == {"session_id", "call_id", "session_started_at"}
