@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from tests.bench.turn import rows
 from tests.bench.turn.answers import barge_in, own_share
@@ -35,6 +37,8 @@ async def test_calls_that_were_cut_off_leave_no_task() -> None:
 def test_every_scene_can_be_run_by_its_process_and_chosen() -> None:
     scenes = [scene for group in SCENES for scene in group]
     assert {scene.name for scene in scenes} == set(SUBJECTS)
+    for name, module in SUBJECTS.items():
+        assert callable(getattr(import_module(f"tests.bench.turn.{module}"), name))
     assert {scene.part for scene in scenes} == set(PARTS)
 
 
