@@ -54,6 +54,8 @@ def test_what_is_missing_is_named(missing: str, complaint: str) -> None:
         ("v=0" + "x" * MAX_OFFER_BYTES, f"more than {MAX_OFFER_BYTES} bytes"),
         ("v=0" + "é" * (MAX_OFFER_BYTES // 2), f"more than {MAX_OFFER_BYTES} bytes"),
         (sdp(*["m=video 9 UDP/TLS/RTP/SAVPF 96"] * 8), "has 10 media"),
+        (sdp("m=text 9 UDP/TLS/RTP/SAVPF 96"), "has other media"),
+        (sdp("m=application 9 UDP/DTLS/SCTP webrtc-datachannel"), "has other media"),
         (sdp(without="a=fingerprint") + "a=fingerprint:md5 00:11\r\n", "has no fingerprint"),
         ("v=0\nm=\nm=   \n", "has no audio"),
     ],
@@ -77,7 +79,8 @@ def with_candidates(*candidates: str) -> str:
 def test_addresses_that_only_a_multicast_finds_are_left_out_and_no_end_is_set() -> None:
     private = candidate("3f1c9ab2-1c1a-4f1e-9a57-6f3d1f3c0f55.local")
     good, slow = candidate("10.0.0.7"), candidate("10.0.0.7", "tcp")
-    kept = prepared(with_candidates(private, good, slow, "a=end-of-candidates", "a=candidate:junk")).splitlines()
+    far = good.replace("54321", "154321")
+    kept = prepared(with_candidates(private, good, slow, far, "a=end-of-candidates", "a=candidate:junk")).splitlines()
     assert [line for line in kept if "candidate" in line] == [good, good], "of the first, in both"
 
 

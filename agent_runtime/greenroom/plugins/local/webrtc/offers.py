@@ -6,6 +6,7 @@ An offer comes from outside, so all that is read of it is bounded.
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ MAX_MEDIA = 8
 MAX_CANDIDATES = 32  # each is an address that this process sends checks to
 
 _DIGESTS = ("sha-256", "sha-384", "sha-512")
+_MEDIA = {"m=audio", "m=video", "m=application"}
 _OPUS = re.compile(r"a=rtpmap:(\d{1,3}) opus/48000/2", re.IGNORECASE)
 _NEEDED = (
     ("a=ice-ufrag:", "names no ICE user (a=ice-ufrag)"),
@@ -43,29 +45,33 @@ def check(offer: object) -> str:
 
 
 def _complaints(lines: list[str]) -> Iterator[str]:
-    media = [line.split()[0] for line in lines if line.startswith("m=") and line.split()]
+    session, *sections = _sections(lines)
+    media = [section[0].split(" ")[0] for section in sections]
     if "m=audio" not in media:
         yield "has no audio (m=audio)"
     if len(media) > MAX_MEDIA:
         yield f"has {len(media)} media (m=), at most {MAX_MEDIA} are taken"
+    if set(media) - _MEDIA or media.count("m=application") > 1:
+        yield "has other media (m=) than audio, video and one application"
     if not any(_OPUS.match(line) for line in lines):
         yield "has no Opus (a=rtpmap:… opus/48000/2)"
-    if len(media) != len(_mids(lines)) or _mids(lines) != set(_bundled(lines)):
+    mids = [_values(section, "a=mid:") for section in sections]
+    if any(len(one) != 1 for one in mids) or sorted(one[0] for one in mids) != sorted(_bundled(session)):
         yield "does not bundle its media in one transport (a=group:BUNDLE)"
     for start, complaint in _NEEDED:
-        if not any(line.startswith(start) for line in lines):
+        if not _values(lines, start):
             yield complaint
-    digests = [line.removeprefix("a=fingerprint:").split(" ")[0].lower() for line in lines if "a=fingerprint:" in line]
+    digests = [value.split(" ")[0].lower() for value in _values(lines, "a=fingerprint:")]
     if not set(digests) & set(_DIGESTS):
         yield f"has no fingerprint of a certificate (a=fingerprint with {', '.join(_DIGESTS)})"
 
 
-def _mids(lines: list[str]) -> set[str]:
-    return {line.removeprefix("a=mid:") for line in lines if line.startswith("a=mid:")}
+def _values(lines: list[str], start: str) -> list[str]:
+    return [line.removeprefix(start) for line in lines if line.startswith(start)]
 
 
-def _bundled(lines: list[str]) -> list[str]:
-    return [mid for line in lines if line.startswith("a=group:BUNDLE ") for mid in line.split(" ")[1:]]
+def _bundled(session: list[str]) -> list[str]:
+    return [mid for value in _values(session, "a=group:BUNDLE ") for mid in value.split(" ")]
 
 
 def prepared(offer: str) -> str:
@@ -104,13 +110,14 @@ def _kept(section: list[str], candidates: list[str]) -> Iterator[str]:
 
 
 def _usable(line: str) -> bool:
+    """Whether it is a candidate that packets can be sent to."""
     words = line.split(" ")
-    return (
-        line.startswith("a=candidate:")
-        and len(words) > 4
-        and words[2].lower() == "udp"
-        and not words[4].endswith(".local")
-    )
+    if not line.startswith("a=candidate:") or len(words) < 6 or words[2].lower() != "udp":
+        return False
+    try:
+        return bool(ip_address(words[4])) and 0 < int(words[5]) < 65_536
+    except ValueError:  # also a name, which only a multicast would find
+        return False
 
 
 def tuned(answer: str) -> str:
