@@ -68,7 +68,7 @@ class Realtime(Service[Account, Pool], realtime.Realtime):
             SDK,
             CLIENTS,
             Account(key, base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")),
-            backoff=backoff,
+            backoff=backoff or Backoff(longest_seconds=5.0),
             limits_seconds=(first_reply_seconds, next_sound_seconds),
             clock=clock,
         )
@@ -119,7 +119,19 @@ class Realtime(Service[Account, Pool], realtime.Realtime):
     ) -> str:
         """Use one connection up; what the next one is to answer at once. Raises :class:`VendorError` on a refusal."""
         carried = Carried(live, turns, said, self._limits_seconds, self._picture_side, self._clock)
-        failure: BaseException | None = None
+        failure = await self._carry(carried, live, given, unanswered)
+        self._handle = turns.handle or self._handle
+        open_ends, not_answered = turns.cut()
+        for value in open_ends:
+            said(value)
+        if isinstance(failure, VendorError):
+            if failure.retryable:
+                said(RealtimeTrouble(failure))
+            await self._pause(failure)
+        return carried.unanswered or not_answered
+
+    async def _carry(self, carried: Carried, live: Live, given: Given, unanswered: str) -> VendorError | GoingAway:
+        """Why the connection is of no more use; it is closed then."""
         try:
             async with asyncio.TaskGroup() as group:
                 if unanswered:
@@ -132,21 +144,11 @@ class Realtime(Service[Account, Pool], realtime.Realtime):
         finally:
             if self._clock.boot() - live.opened_at > STEADY_SECONDS:
                 self._failures = 0
-            self._handle = turns.handle or self._handle
             self._ready = None
             await live.close()
-        open_ends, not_answered = turns.cut()
-        for value in open_ends:
-            said(value)
-        if isinstance(failure, VendorError):
-            if not failure.retryable:
-                raise failure
-            said(RealtimeTrouble(failure))
-            await self._pause(failure)
-        elif not isinstance(failure, GoingAway):
-            assert failure is not None
-            raise failure
-        return carried.unanswered or not_answered
+        if isinstance(failure, VendorError | GoingAway):
+            return failure
+        raise failure
 
     async def _dial(self, opening: Callable[[], Opening]) -> tuple[Live, LiveTurns]:
         if self._handle is not None:
