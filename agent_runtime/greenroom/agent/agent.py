@@ -10,11 +10,11 @@ import asyncio
 import logging
 import uuid
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from greenroom.agent.attendance import Attendance
 from greenroom.agent.broadcasting import METRICS_EVENT, Broadcast
-from greenroom.agent.cancellation import outlast
 from greenroom.agent.casting import left_out
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
@@ -23,6 +23,7 @@ from greenroom.agent.film import Film
 from greenroom.agent.foreign import check_foreign
 from greenroom.agent.instructions import read_instructions
 from greenroom.agent.interfaces import STT
+from greenroom.agent.stay import Stay
 from greenroom.agent.subscriptions import Subscriptions
 from greenroom.agent.turn import Turn
 from greenroom.agent.turns import SilenceTurnDetection
@@ -30,7 +31,7 @@ from greenroom.observability import MetricsCollector
 from greenroom_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from os import PathLike
     from typing import Unpack
 
@@ -98,11 +99,8 @@ class Agent:
         if broadcast_metrics:
             self._broadcast = Broadcast(self.send_metrics_event, broadcast_metrics_interval, self._clock)
         self._authenticated = False
-        self._entered = False
-        self._entering: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
         self._goodbye: Callable[[str], Awaitable[None]] | None = None
-        self._join_settled = asyncio.Event()
+        self._stay = Stay(lambda: self._id, self._leave, self._clock)
 
     # --- what it is ---
 
@@ -148,7 +146,7 @@ class Agent:
 
     def adopt_id(self, session_id: str) -> None:
         """Take the name of the session that hosts this agent. RuntimeError once it has begun to join."""
-        if self._entered:
+        if self._stay.begun:
             raise RuntimeError(f"agent {self._id} cannot become {session_id}: it has begun to join a call")
         self._id = session_id
 
@@ -157,7 +155,7 @@ class Agent:
 
         RuntimeError once it has begun to join, ValueError if the parts do not fit together: then nothing has changed.
         """
-        if self._entered or self.closed:
+        if self._stay.begun or self.closed:
             raise RuntimeError(f"agent {self._id} keeps its parts: it has begun to join a call or was closed")
         own, self._parts = self._parts, cast.taken_by(self._parts)
         self._parts.report_to(self._collector)
@@ -167,7 +165,7 @@ class Agent:
     @property
     def closed(self) -> bool:
         """Whether it is on its way out of its call, or out."""
-        return self._closing is not None
+        return self._stay.over
 
     def idle_for(self) -> float:
         """Seconds the agent has been alone in the call; 0.0 before its join is complete and after the call."""
@@ -192,7 +190,7 @@ class Agent:
 
     async def say_goodbye(self, reason: str) -> None:
         """For the host: what was given to :meth:`before_leaving`. Raises what that raises."""
-        if self._goodbye is not None and self._closing is None:
+        if self._goodbye is not None and not self.closed:
             await self._goodbye(reason)
 
     def subscribe(self, handler: Handler) -> Handler:
@@ -203,7 +201,7 @@ class Agent:
         """Show the pictures of a video file, over and over, instead of the call's: to processors and to a model that
         sees. ValueError if there is no such file, ModuleNotFoundError without PyAV, RuntimeError once it has begun to
         join."""
-        if self._entered:
+        if self._stay.begun:
             raise RuntimeError(f"agent {self._id} has begun to join a call: set the video file before")
         self._attendance.onlookers.watch(Film(path))
 
@@ -220,37 +218,16 @@ class Agent:
         Waits `participant_wait_timeout` seconds for somebody to be there (0: not at all, None: for ever) and
         goes on alone after that. RuntimeError on a second join, and when `close` comes before the join is complete.
         """
-        if self._entered or self.closed:
-            raise RuntimeError(f"agent {self._id} has joined a call or was closed: build another one")
-        self._entered = True
-        body_error: Exception | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                try:
-                    await self._begin(self._enter(call, participant_wait_timeout, group))
-                    yield
-                except Exception as error:
-                    body_error = error  # raised below as itself, not inside a group
-                finally:
-                    await self.close()
-        except BaseExceptionGroup as crashed:
-            if body_error is None:
-                raise crashed.exceptions[0] from None
-            logger.error("[%s] a part of the agent crashed as well", self._id, exc_info=crashed)
-        finally:
-            await self.close()
-        if body_error is not None:
-            raise body_error
+        async with self._stay.within(partial(self._enter, call, participant_wait_timeout)):
+            yield
 
     async def wait_joined(self) -> None:
         """Returns when the join is complete. RuntimeError if the agent was closed before."""
-        await self._join_settled.wait()
-        if not self._attendance.presence.joined:
-            raise RuntimeError(f"agent {self._id} was closed before it had joined its call")
+        await self._stay.joined()
 
     async def finish(self) -> None:
         """Wait until the call ends; at once before a join and after a close. Cancelled: the agent closes."""
-        if not self._entered:
+        if not self._stay.begun:
             return
         try:
             await self._attendance.over.wait()
@@ -306,10 +283,7 @@ class Agent:
         Goes on when a caller is cancelled, who then waits for its end too. A subscriber or a function of the model
         that closes the agent does not wait, since the agent waits for it.
         """
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name=f"{self._id}-close")
-        if not self._attendance.within:
-            await outlast(self._closing)
+        await self._stay.end(waits=not self._attendance.within)
 
     # --- inside ---
 
@@ -323,14 +297,6 @@ class Agent:
             await self.edge.authenticate(self.agent_user)
             self._authenticated = True
 
-    async def _begin(self, entering: Coroutine[Any, Any, None]) -> None:
-        """Enter as a task of its own, so that `close` can end it wherever it stands."""
-        self._entering = asyncio.create_task(entering, name=f"{self._id}-enter")
-        await asyncio.wait((self._entering,))
-        if self._entering.cancelled():
-            raise RuntimeError(f"agent {self._id} was closed before it had joined its call")
-        self._entering.result()
-
     async def _enter(self, call: Call, patience_seconds: float | None, group: asyncio.TaskGroup) -> None:
         await self._parts.start()
         await self._authenticate()
@@ -339,27 +305,19 @@ class Agent:
         if self._broadcast is not None:
             self._attendance.spawn(group, self._broadcast.run(), "broadcast")
         self._attendance.presence.agent_joined(self._clock.boot())
-        self._join_settled.set()
 
     async def _take(self, turn: Turn, interrupt: bool) -> None:
         if self.closed:
             raise RuntimeError(f"agent {self._id} was closed: an agent can speak only within `agent.join(call)`")
         await self._attendance.take(turn, interrupt)
 
-    async def _close(self) -> None:
-        """Leave, in this order; a step that fails or hangs does not keep the next from running."""
+    async def _leave(self) -> None:
+        """In this order; a step that fails or hangs does not keep the next from running."""
         attendance = self._attendance
         attendance.presence.agent_left()
-        await guarded(self._stop_entering(), "stop joining", self._clock)
         await guarded(attendance.fall_silent(), "stop speaking", self._clock)
         await guarded(attendance.end_tasks(), "end the tasks", self._clock)
         await guarded(attendance.leave(), "leave the call", self._clock)
         await self._parts.close(self._clock)  # guards each part
         await guarded(self._events.drain(), "deliver the last events", self._clock)
-        self._join_settled.set()
         attendance.over.set()
-
-    async def _stop_entering(self) -> None:
-        if self._entering is not None and not self._entering.done():
-            self._entering.cancel()
-            await asyncio.wait((self._entering,))
