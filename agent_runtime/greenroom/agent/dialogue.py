@@ -15,7 +15,6 @@ from greenroom.agent.errands import Errands
 from greenroom.agent.events import (
     AgentErrorEvent,
     ToolCalledEvent,
-    UserTranscriptEvent,
 )
 from greenroom.agent.interfaces import Usage
 from greenroom.agent.offering import Offering
@@ -86,7 +85,9 @@ class Dialogue:
         self._clock = clock
         self._offering = Offering(intake, model.metrics, clock)
         self._errands = Errands(model.toolbox, clock, self._called)
-        self._user = UserTurn(speaker, model.metrics, emit, clock)
+        self._user = UserTurn(
+            name=name, conversation=conversation, speaker=speaker, metrics=model.metrics, emit=emit, clock=clock
+        )
         self._recital = Recital(
             name=name,
             playout=playout,
@@ -154,11 +155,12 @@ class Dialogue:
                 self._user_began()
             case UserSoFar(text):
                 self._user_began()
-                self._emit(UserTranscriptEvent(text, final=False, participant=self._user.participant))
+                self._user.so_far(text)
             case UserOver():
                 self._user.end(self._offering.loud)
             case UserSaid(text):
-                self._user_said(text)
+                self._user.end(self._offering.loud)
+                self._user.said(text)
             case ReplySound(pcm):
                 self._sound(pcm)
             case ReplyWords(text):
@@ -183,12 +185,6 @@ class Dialogue:
     def _user_began(self) -> None:
         if self._user.begin():
             self.interrupt()
-
-    def _user_said(self, text: str) -> None:
-        self._user.end(self._offering.loud)
-        self._model.metrics.on_realtime_user_transcription()
-        self._conversation.add(Message(Role.USER, text))
-        self._tell_user_said(text, self._user.participant)
 
     def _begin(self) -> Reply | None:
         """The reply that the model is making; None if it is not to be heard."""
@@ -278,8 +274,8 @@ class Dialogue:
     async def _ask(self, turn: Turn) -> None:
         if turn.typed:
             turn.speech_ended_at = self._clock.boot()
-            self._tell_user_said(turn.text)
-        if not turn.verbatim:
+            self._user.typed(turn.text)
+        elif not turn.verbatim:
             self._conversation.add(Message(Role.USER, turn.text))
         reply = self._coming = Reply(turn, turn.speech_ended_at)
         self._recital.expect(reply)
@@ -293,12 +289,6 @@ class Dialogue:
             self._report(RuntimeError(f"the model did not answer within {ANSWER_SECONDS:.0f} s"))
             self._recital.settle(reply, interrupted=True)
         await reply.over.wait()
-
-    # --- telling ---
-
-    def _tell_user_said(self, text: str, participant: Participant | None = None) -> None:
-        logger.info("[%s] transcript user: %s", self._name, text)
-        self._emit(UserTranscriptEvent(text, final=True, participant=participant))
 
     def _report(self, error: Exception) -> None:
         logger.warning("[%s] realtime failed, the call goes on: %s: %s", self._name, type(error).__name__, error)
