@@ -24,7 +24,6 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 };
 
 window.takeHeard = () => {
-  window.quietSince = null;
   const samples = window.heard.splice(0).flatMap((block) => Array.from(block));
   const bytes = new Uint8Array(Int16Array.from(samples, (sample) => sample * 32767).buffer);
   let text = "";

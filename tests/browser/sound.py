@@ -35,7 +35,8 @@ async def record(path: Path, question: str, *, before_seconds: float, after_seco
 
 
 async def taken(page: Page) -> bytes:
-    """What the page heard since this was last asked, up to the next pause: 16 kHz, 16-bit, mono."""
+    """What the page has heard, up to the end of what it hears now or next: 16 kHz, 16-bit, mono."""
+    await page.evaluate("quietSince = null")
     await page.until(f"quietSince !== null && performance.now() - quietSince > {_PAUSE_SECONDS * 1000}")
     return base64.b64decode(await page.evaluate("takeHeard()"))
 

@@ -13,6 +13,7 @@ export class Call {
   #microphone = null;
   #peer = null;
   #channel = null;
+  #closing = null;
 
   // `told` has step(text), camera(stream), session(id), connection(state), message(value), sound(stream) and
   // ended(problem or null).
@@ -53,6 +54,16 @@ export class Call {
     this.#clear();
   }
 
+  // While the page goes away, which waits for nothing.
+  leave() {
+    this.#aborted.abort();
+    if (this.sessionId !== null) {
+      sessions.closeByBeacon(this.id, this.sessionId);
+      this.sessionId = null;
+    }
+    this.#disconnect();
+  }
+
   // What comes after the end (a microphone, a session) is given back as soon as it is there: a start is never taken
   // back, since nobody could say then whether there is a session.
   async #connect(signal) {
@@ -89,7 +100,7 @@ export class Call {
       peer.addTrack(track, this.#microphone);
     }
     this.#channel = peer.createDataChannel("greenroom");
-    this.#channel.addEventListener("message", ({ data }) => this.told.message(JSON.parse(data)));
+    this.#channel.addEventListener("message", ({ data }) => this.#heard(JSON.parse(data)));
     this.#channel.addEventListener("close", () => this.#left());
     peer.addEventListener("track", ({ track, streams }) => this.told.sound(streams[0] ?? new MediaStream([track])));
     peer.addEventListener("connectionstatechange", () => this.#changed());
@@ -113,7 +124,16 @@ export class Call {
     });
   }
 
+  #heard(message) {
+    if (!this.#aborted.signal.aborted) {
+      this.told.message(message);
+    }
+  }
+
   #changed() {
+    if (this.#aborted.signal.aborted) {
+      return;
+    }
     this.told.connection(this.#peer.connectionState);
     if (this.#peer.connectionState === "failed") {
       this.#over(new Problem("The connection is lost.", UNREACHABLE));
@@ -132,22 +152,23 @@ export class Call {
     this.#over(new Problem("The agent has left the call.", how));
   }
 
-  // So that the agent knows at once, before any server does.
-  #goodbye() {
-    if (this.#channel.readyState === "open") {
-      this.#channel.send(JSON.stringify({ type: "bye" }));
-    }
-  }
-
-  #clear() {
+  // The session is closed by request, so that its end says so; the connection goes after it.
+  async #clear() {
+    this.#aborted.abort();
+    this.#microphone?.getTracks().forEach((track) => track.stop());
     if (this.sessionId !== null) {
-      this.#goodbye();
-      sessions.close(this.id, this.sessionId);
+      this.#closing = sessions.close(this.id, this.sessionId);
       this.sessionId = null;
     }
-    this.#aborted.abort();
+    await this.#closing;
+    this.#disconnect();
+  }
+
+  #disconnect() {
+    if (this.#channel?.readyState === "open") {
+      this.#channel.send(JSON.stringify({ type: "bye" }));
+    }
     this.#peer?.close();
-    this.#microphone?.getTracks().forEach((track) => track.stop());
   }
 }
 

@@ -5,6 +5,7 @@ import { Problem, refused } from "./problems.js";
 const ROOT = new URL(".", document.baseURI);
 const ANSWER_WAIT_SECONDS = 10;
 const ANSWER_SECONDS = 60;
+const CLOSE_SECONDS = 3;
 const RECORD_TRIES = 10;
 const RECORD_PAUSE_SECONDS = 0.3;
 
@@ -62,8 +63,16 @@ export async function howItEnded(callId, sessionId) {
   return "";
 }
 
-// Also while the page goes away.
-export function close(callId, sessionId) {
+// A server that does not answer is not waited for long: the agent notices the end of the connection, too.
+export async function close(callId, sessionId) {
+  try {
+    await ask("DELETE", path(callId, sessionId), { signal: AbortSignal.timeout(CLOSE_SECONDS * 1000) });
+  } catch {
+    // The end of the connection tells the agent.
+  }
+}
+
+export function closeByBeacon(callId, sessionId) {
   navigator.sendBeacon(new URL(`${path(callId, sessionId)}/close`, ROOT));
 }
 

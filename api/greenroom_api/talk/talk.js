@@ -39,6 +39,7 @@ async function talk() {
     },
     ended(problem) {
       levels.close();
+      page.play(null);
       page.hearing("");
       page.mirror(null);
       page.connection("none");
@@ -71,7 +72,7 @@ page.mute.addEventListener("click", () => {
   setMute(muted);
   call.muted = muted;
 });
-window.addEventListener("pagehide", () => call?.hangUp());
+window.addEventListener("pagehide", () => call?.leave());
 
 const unusable = unusableMicrophone();
 page.problem(unusable);
