@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import re
 import time
 
@@ -118,6 +120,18 @@ async def test_the_caller_hangs_up() -> None:
         await browser.hang_up()
         await attended.over()
         assert attended.sink.reports == ["Caller joined", "Caller left"]
+
+
+async def test_after_the_end_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+    async with call() as (browser, attended):
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await browser.open.wait()
+        await browser.hang_up()
+        await attended.over()
+        attended.connection.show(AgentTurnEndedEvent("Hello?", interrupted=False))
+        await say(attended.connection, tone(0.1))
+    gc.collect()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_the_page_says_goodbye() -> None:

@@ -72,14 +72,14 @@ class Connection(calls.Connection):
         self._peer.voice.clear()
 
     def show(self, event: Event) -> None:
-        self._peer.channel.send(messages.of_event(event))
+        self._tell(messages.of_event(event))
 
     async def send_custom_event(self, data: Mapping[str, Any]) -> None:
         """Raises :class:`ValueError` for data that is too long for a message."""
         message = messages.of_custom(data)
         if message is None:
             raise ValueError(f"custom data of more than {messages.MAX_MESSAGE_BYTES} bytes cannot be sent to a page")
-        self._peer.channel.send(message)
+        self._tell(message)
 
     async def leave(self) -> None:
         if self._left:
@@ -92,6 +92,10 @@ class Connection(calls.Connection):
             logger.info("[%s] %d frames and %d messages to the page dropped", self._id, late, unseen)
 
     # --- inside ---
+
+    def _tell(self, message: str | None) -> None:
+        if not self._peer.over.is_set():
+            self._peer.channel.send(message)
 
     async def _connected(self) -> None:
         """Wait for the browser."""
