@@ -106,18 +106,19 @@ class Llm(interfaces.LLM):
 
 @dataclass
 class Tts(interfaces.TTS):
-    """A tenth of a second of tone for each word, `delay_seconds` after it was asked."""
+    """A tenth of a second of tone for each word, `delay_seconds` after it was asked. `failures` are those of the first
+    sentences, None for one that is spoken."""
 
     clock: Clock
     delay_seconds: float = 0.0
-    failures: list[Exception] = field(default_factory=list)
+    failures: list[Exception | None] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     async def synthesize(self, text: str) -> AsyncIterator[bytes]:
         self.asked.append(text)
         await self.clock.sleep(self.delay_seconds)
-        if self.failures:
-            raise self.failures.pop(0)
+        if self.failures and (failure := self.failures.pop(0)) is not None:
+            raise failure
         yield tone(SECONDS_PER_WORD * len(text.split()))
 
 

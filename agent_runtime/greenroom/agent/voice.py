@@ -239,6 +239,7 @@ class Voice:
             interrupted = not whole
         except* Exception as errors:
             self._failed(turn, _first(errors))
+            await self._playout.drained()  # what is made of it is said to its end
         finally:
             self._settle(interrupted)
 

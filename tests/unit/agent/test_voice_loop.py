@@ -363,6 +363,25 @@ def test_what_a_model_said_before_it_broke_off_is_spoken_to_its_end() -> None:
     assert (error.part, str(error.error)) == ("answer", "cut")
 
 
+def test_what_a_voice_made_before_it_failed_is_heard_to_its_end() -> None:
+    stage = Stage(["hi", "go on"], [[TextDelta("One two three four five six. Seven eight.")], [TextDelta("Nine.")]])
+
+    async def scene() -> list[float]:
+        async with stage.on_call() as connection:
+            await connection.speak(QUESTION)
+            await stage.clock.sleep(3)
+            await connection.speak(QUESTION)
+            await stage.clock.sleep(2)
+            return [at for at, _ in connection.sent]
+
+    stage.tts.failures = [None, RuntimeError("no more")]
+    times = run_virtual(scene())
+    first, last = stage.seen(AgentTurnEndedEvent)
+    assert first == AgentTurnEndedEvent("One two three four five six.", interrupted=True)
+    assert last == AgentTurnEndedEvent("Nine.", interrupted=False)
+    assert len(times) * FRAME_SECONDS == pytest.approx(0.7)
+
+
 def test_handlers_get_the_events_they_are_annotated_with_and_may_fail() -> None:
     stage = Stage(["hi"], [[TextDelta("Hello.")]])
     got: list[object] = []
