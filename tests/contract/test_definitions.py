@@ -19,10 +19,12 @@ from greenroom_core.model.reasons import EndReason
 from greenroom_core.model.runtime import (
     Autoscaling,
     Placement,
+    Queue,
     RuntimeLimits,
     RuntimeSpec,
     RuntimeStatus,
     UpdateStrategy,
+    WhenFull,
 )
 from greenroom_core.model.session import (
     ANSWER_MAX_LENGTH,
@@ -89,6 +91,7 @@ RUNTIME_SPEC = RuntimeSpec(
     session_defaults=SessionDefaults(
         limits=_LIMITS, restart_policy=RestartPolicy.ON_POD_LOSS, ttl_seconds_after_finished=60
     ),
+    queue=Queue(fair_by="example.com/team", when_full=WhenFull.REFUSE),
     placement=Placement.SPREAD,
     drain_timeout_seconds=60,
     update_strategy=UpdateStrategy(max_surge=2),

@@ -17,6 +17,7 @@ class EndReason(StrEnum):
     POD_LOST = "PodLost"
     START_DEADLINE = "StartDeadline"
     START_TIMEOUT = "StartTimeout"
+    NO_CAPACITY = "NoCapacity"
     MAX_SESSIONS_PER_CALL = "MaxSessionsPerCall"
     MAX_CONCURRENT_SESSIONS = "MaxConcurrentSessions"
     AGENT_ERROR = "AgentError"
@@ -28,6 +29,7 @@ FAILURES = frozenset(
         EndReason.POD_LOST,
         EndReason.START_DEADLINE,
         EndReason.START_TIMEOUT,
+        EndReason.NO_CAPACITY,
         EndReason.MAX_SESSIONS_PER_CALL,
         EndReason.MAX_CONCURRENT_SESSIONS,
         EndReason.AGENT_ERROR,

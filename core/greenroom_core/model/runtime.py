@@ -18,6 +18,8 @@ IntOrPercent = Annotated[
     Meta(extra_json_schema={"x-kubernetes-int-or-string": True, "pattern": "^[0-9]+%?$"}),
 ]
 Count = Annotated[int, Meta(ge=0, le=10_000)]
+LABEL_KEY_PATTERN = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+LABEL_KEY_MAX_LENGTH = 317
 
 
 class Placement(StrEnum):
@@ -25,6 +27,13 @@ class Placement(StrEnum):
 
     PACKED = "Packed"
     SPREAD = "Spread"
+
+
+class WhenFull(StrEnum):
+    """What becomes of a session for which there is no free slot."""
+
+    WAIT = "Wait"
+    REFUSE = "Refuse"
 
 
 class Autoscaling(Wire, frozen=True, kw_only=True):
@@ -51,6 +60,25 @@ class UpdateStrategy(Wire, frozen=True):
     )
 
 
+class Queue(Wire, frozen=True):
+    """How sessions wait for slots."""
+
+    fair_by: Annotated[
+        Annotated[str, Meta(pattern=LABEL_KEY_PATTERN, min_length=1, max_length=LABEL_KEY_MAX_LENGTH)] | None,
+        Meta(
+            description="A label of the sessions: among those of equal priority its values take turns, fewest slots "
+            "first; sessions without it are together one value. Absent: age alone."
+        ),
+    ] = None
+    when_full: Annotated[
+        WhenFull,
+        Meta(
+            description="Refuse: a session ends at once (NoCapacity) when there is no free slot and no pod is to "
+            "come with one for it. Wait: it waits until its start deadline."
+        ),
+    ] = WhenFull.WAIT
+
+
 class RuntimeSpec(Wire, frozen=True, kw_only=True):
     template: Annotated[
         dict[str, Any],
@@ -64,6 +92,7 @@ class RuntimeSpec(Wire, frozen=True, kw_only=True):
     autoscaling: Autoscaling | None = None
     limits: RuntimeLimits = field(default_factory=RuntimeLimits)
     session_defaults: SessionDefaults = field(default_factory=SessionDefaults)
+    queue: Queue = field(default_factory=Queue)
     placement: Placement = Placement.PACKED
     drain_timeout_seconds: Annotated[
         int, Meta(ge=0, le=86_400, description="How long a leaving pod may finish its calls.")

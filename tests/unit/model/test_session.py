@@ -55,6 +55,7 @@ def test_reasons_are_the_closed_lists_that_clients_rely_on() -> None:
         "PodLost",
         "StartDeadline",
         "StartTimeout",
+        "NoCapacity",
         "MaxSessionsPerCall",
         "MaxConcurrentSessions",
         "AgentError",
