@@ -17,6 +17,9 @@ METRICS_REQUESTED = f"{GROUP}/metrics-requested"
 LEAVE_CALL = f"{GROUP}/leave-call"
 """Finalizer: a deleted session stays until its agent has left the call. Only the operator takes it off."""
 
+DRAIN = f"{GROUP}/drain"
+"""Finalizer: a deleted AgentRuntime stays until its last pod is gone. Only the operator puts it on and takes it off."""
+
 STARTED_BY = f"{GROUP}/started-by"
 """Label on a session that a launcher started in its own pod: that pod's uid."""
 
