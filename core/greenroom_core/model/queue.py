@@ -59,12 +59,13 @@ def turns(
         return ordered
     shares = Counter(holding or {})
     fair: list[AgentSession] = []
-    for (elsewhere, _), equals in groupby(ordered, key=lambda session: turn(session)[:2]):
-        # A launcher's own starts take slots of their own pod: they are no competition, but they count.
-        among = _in_turns(equals, fair_by, shares) if elsewhere else list(equals)
-        if not elsewhere:
-            shares.update(caller(session, fair_by) for session in among)
-        fair += among
+    for rank, group in groupby(ordered, key=lambda session: turn(session)[:2]):
+        equals = list(group)
+        if rank[0]:
+            equals = _in_turns(equals, fair_by, shares)
+        else:  # a launcher's own starts: nobody else gets slots of their pod, but they count
+            shares.update(caller(session, fair_by) for session in equals)
+        fair += equals
     return fair
 
 

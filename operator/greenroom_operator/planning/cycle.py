@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom_core.model import names
-from greenroom_core.model.queue import turn, waiting_since
+from greenroom_core.model.queue import turns, waiting_since
 from greenroom_operator.planning import lifecycle, status
+from greenroom_operator.planning.capacity import Patience, slots_to_come
 from greenroom_operator.planning.limits import Admission
 from greenroom_operator.planning.placement import Rooms
 from greenroom_operator.planning.values import (
     Action,
     Admit,
     Bind,
+    Ending,
     ExamineOnlyPod,
     ExaminePod,
     Fleet,
@@ -70,20 +72,19 @@ class _Cycle:
         if fleet is None:
             return
         candidates = [s for s in waiting if s.metadata.uid not in self._acted and not _unwanted(s)]
-        admitted = self._admit(fleet, candidates)
-        admitted.sort(key=turn)
-        snapshot = self._snapshot
-        pods = [
-            pod
-            for pod in snapshot.pods.values()
-            if pod_runtime_key(pod) == key and pod.metadata.uid not in snapshot.resting
-        ]
-        rooms = Rooms(fleet, pods, snapshot.tally, failing=key in snapshot.failing)
+        admitted = self._in_order(fleet, self._admit(fleet, candidates))
+        snapshot, failing = self._snapshot, key in self._snapshot.failing
+        pods = [pod for pod in snapshot.pods.values() if pod_runtime_key(pod) == key and not pod.cordoned]
+        awake = [pod for pod in pods if pod.metadata.uid not in snapshot.resting]
+        rooms = Rooms(fleet, awake, snapshot.tally, failing=failing)
+        patience = Patience(fleet, rooms, slots_to_come(fleet, pods, awake, snapshot.tally, failing=failing))
         self.short[key] = 0
         for session in admitted:
             pod = rooms.take(session)
             if pod is not None:
                 self._give(session, pod, fleet)
+            elif (refusal := patience.refusal(session)) is not None:
+                self._refuse(session, refusal)
             elif session.spec.pod_name is None:
                 self.short[key] += 1
 
@@ -101,9 +102,19 @@ class _Cycle:
                 self.actions.append(Admit(session))
                 known.append(session)
             else:
-                fields = status.end(session, *refusal, self._snapshot.epoch, self._snapshot.now)
-                self._act(session, WriteStatus(session, "refuse", fields))
+                self._refuse(session, refusal)
         return known
+
+    def _in_order(self, fleet: Fleet, admitted: Sequence[AgentSession]) -> list[AgentSession]:
+        fair_by, meta = fleet.runtime.spec.queue.fair_by, fleet.runtime.metadata
+        if fair_by is None or not admitted:
+            return turns(admitted)
+        holding = self._snapshot.tally.held_by_callers(RuntimeKey(meta.namespace, meta.name), fair_by)
+        return turns(admitted, fair_by, holding)
+
+    def _refuse(self, session: AgentSession, refusal: Ending) -> None:
+        fields = status.end(session, *refusal, self._snapshot.epoch, self._snapshot.now)
+        self._act(session, WriteStatus(session, "refuse", fields))
 
     def _give(self, session: AgentSession, pod: Pod, fleet: Fleet) -> None:
         if not pod.busy:

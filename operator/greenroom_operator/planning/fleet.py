@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
-from greenroom_operator.planning.size import Demand, Size, at_first, largest, share, sized
+from greenroom_operator.planning.size import Demand, Size, at_first, largest, sized, surge
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.trouble import trouble
 
@@ -123,11 +123,9 @@ def _room(snapshot: FleetSnapshot, live: int, rolling: bool) -> int:
     if not rolling or snapshot.fleet is None:
         return CREATE_AT_ONCE_PODS
     spec = snapshot.fleet.runtime.spec
-    most = largest(spec)
-    surge = max(1, share(spec.update_strategy.max_surge, most))
     if snapshot.trial.failing:
         return 0
-    return max(0, most + surge - live - snapshot.being_made)
+    return max(0, largest(spec) + surge(spec) - live - snapshot.being_made)
 
 
 def finished_to_delete(pods: Sequence[Pod]) -> list[Pod]:

@@ -61,6 +61,11 @@ class Rooms:
             self._open.sort(key=self._rank)
         return room.pod
 
+    def full(self, session: AgentSession) -> bool:
+        """Whether the one pod that may run the session is there and has no slot left."""
+        room = self._named.get(session.spec.pod_name or "")
+        return room is not None and room.free <= 0 and may_be(session, room.pod)
+
     def _rank(self, room: Room) -> tuple[int, bool, str, str]:
         """Packed: the fullest pod first, so that others empty; Spread: the emptiest. Oldest first among equals."""
         weight = room.taken if self._spread else -room.taken

@@ -44,6 +44,11 @@ def largest(spec: RuntimeSpec) -> int:
     return spec.autoscaling.max_pods if spec.autoscaling is not None else spec.replicas or 0
 
 
+def surge(spec: RuntimeSpec) -> int:
+    """How many pods a rollout may add."""
+    return max(1, share(spec.update_strategy.max_surge, largest(spec)))
+
+
 def share(part: IntOrPercent, of: int) -> int:
     """`part` itself, or that percentage of `of`, rounded up."""
     if isinstance(part, int):

@@ -6,12 +6,14 @@ An assumed bind keeps its place until its answer is known: what the feed says me
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from greenroom_operator.planning.values import CallKey, RuntimeKey, call_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from greenroom_core.model.session import AgentSession
 
 
@@ -22,6 +24,22 @@ class Entry:
     call: CallKey
     pod_uid: str | None
     assumed: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many slots of one runtime each value of a label holds."""
+
+    label: str
+    held: Counter[str] = field(default_factory=Counter)
+
+    def count(self, entry: Entry, step: int) -> None:
+        if entry.pod_uid is not None:
+            caller = entry.labels.get(self.label, "")
+            self.held[caller] += step
+            if not self.held[caller]:
+                del self.held[caller]
 
 
 class Ledger:
@@ -30,6 +48,7 @@ class Ledger:
         self._by_runtime: Counter[RuntimeKey] = Counter()
         self._by_call: Counter[CallKey] = Counter()
         self._by_pod: Counter[str] = Counter()
+        self._shares: dict[RuntimeKey, Shares] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -46,6 +65,16 @@ class Ledger:
     def on_pod(self, pod_uid: str) -> int:
         return self._by_pod[pod_uid]
 
+    def held_by_callers(self, runtime: RuntimeKey, fair_by: str) -> Mapping[str, int]:
+        """Slots by the label's value; counted through once, and kept from then on while that label is asked for."""
+        shares = self._shares.get(runtime)
+        if shares is None or shares.label != fair_by:
+            shares = self._shares[runtime] = Shares(fair_by)
+            for entry in self._entries.values():
+                if entry.call.runtime == runtime:
+                    shares.count(entry, 1)
+        return shares.held
+
     def observe(self, session: AgentSession) -> None:
         """Takes the session as the API server has it. An unbound one counts only once admitted."""
         uid = session.metadata.uid
@@ -53,7 +82,7 @@ class Ledger:
         if session.ended:
             self.remove(uid)
         elif session.bound:
-            self._set(uid, Entry(call_key(session), session.status.pod_uid))
+            self._set(uid, Entry(call_key(session), session.status.pod_uid, labels=session.metadata.labels))
         elif entry is not None and not entry.assumed:
             self._set(uid, Entry(entry.call, None))
 
@@ -64,7 +93,8 @@ class Ledger:
 
     def assume(self, session: AgentSession, pod_uid: str) -> None:
         """A bind to that pod is on its way."""
-        self._set(session.metadata.uid, Entry(call_key(session), pod_uid, assumed=True))
+        labels = session.metadata.labels
+        self._set(session.metadata.uid, Entry(call_key(session), pod_uid, assumed=True, labels=labels))
 
     def settle(self, session: AgentSession) -> None:
         """The bind's answer is known, and `session` is what the API server holds now."""
@@ -84,6 +114,8 @@ class Ledger:
         self._count(entry, 1)
 
     def _count(self, entry: Entry, step: int) -> None:
+        if (shares := self._shares.get(entry.call.runtime)) is not None:
+            shares.count(entry, step)
         for counter, key in (
             (self._by_runtime, entry.call.runtime),
             (self._by_call, entry.call),
