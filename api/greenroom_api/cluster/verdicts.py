@@ -17,7 +17,7 @@ from greenroom_api.backend import (
     StartOutcome,
 )
 from greenroom_core.model.meta import find
-from greenroom_core.model.reasons import EndReason, WaitReason
+from greenroom_core.model.reasons import UNDECIDED, EndReason
 from greenroom_core.model.session import SCHEDULED
 
 if TYPE_CHECKING:
@@ -83,4 +83,4 @@ def holds_a_place(session: AgentSession) -> bool:
     if session.deleting or session.close_requested:
         return False
     scheduled = find(session.status.conditions, SCHEDULED)
-    return scheduled is not None and scheduled.reason != WaitReason.RUNTIME_NOT_FOUND
+    return scheduled is not None and scheduled.reason not in UNDECIDED

@@ -44,11 +44,15 @@ class WaitReason(StrEnum):
 
     NO_FREE_SLOT = "NoFreeSlot"
     RUNTIME_NOT_FOUND = "RuntimeNotFound"
+    RUNTIME_DELETING = "RuntimeDeleting"
     POD_NOT_AVAILABLE = "PodNotAvailable"
     RETURNED = "Returned"
     TAKEN_BACK = "TakenBack"
     POD_LOST = "PodLost"
 
+
+UNDECIDED = frozenset({WaitReason.RUNTIME_NOT_FOUND, WaitReason.RUNTIME_DELETING})
+"""There is no AgentRuntime that would take it, so nobody has held it to a limit yet."""
 
 MOVED = frozenset({WaitReason.RETURNED, WaitReason.TAKEN_BACK, WaitReason.POD_LOST})
 """The session has been bound before and is on its way to another pod."""
