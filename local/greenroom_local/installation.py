@@ -22,6 +22,7 @@ _RULES: Mapping[str, Sequence[roles.Rule]] = {
     API_ACCOUNT: roles.API,
     RUNTIME_ACCOUNT: roles.RUNTIME,
 }
+_CLUSTER_RULES: Mapping[str, Sequence[roles.Rule]] = {OPERATOR_ACCOUNT: roles.OPERATOR_NODES}
 
 _ESTABLISHED_SECONDS = 30.0
 _POLL_SECONDS = 0.1
@@ -38,9 +39,10 @@ async def install_resources(admin: Admin, clock: Clock) -> None:
 
 
 async def install_accounts(admin: Admin, namespace: str) -> None:
-    """A service account for each program, and a Role with exactly what it needs in `namespace`."""
+    """A service account for each program, a Role with exactly what it needs in `namespace`, and beyond it."""
     core = f"/api/v1/namespaces/{namespace}"
-    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    everywhere = "/apis/rbac.authorization.k8s.io/v1"
+    rbac = f"{everywhere}/namespaces/{namespace}"
     for account, rules in _RULES.items():
         meta = {"name": account, "namespace": namespace}
         await admin.apply(
@@ -52,6 +54,13 @@ async def install_accounts(admin: Admin, namespace: str) -> None:
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}
         binding = _rbac("RoleBinding", meta, subjects=[subject], roleRef=reference)
         await admin.apply(f"{rbac}/rolebindings/{account}", binding)
+        if account in _CLUSTER_RULES:
+            whole = {"name": f"{namespace}-{account}"}
+            role = _rbac("ClusterRole", whole, rules=list(_CLUSTER_RULES[account]))
+            reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **whole}
+            binding = _rbac("ClusterRoleBinding", whole, subjects=[subject], roleRef=reference)
+            await admin.apply(f"{everywhere}/clusterroles/{whole['name']}", role)
+            await admin.apply(f"{everywhere}/clusterrolebindings/{whole['name']}", binding)
 
 
 def runtime(

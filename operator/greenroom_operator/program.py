@@ -19,10 +19,12 @@ from greenroom_core.model.phases import Phase
 from greenroom_operator.cluster.events import Events
 from greenroom_operator.cluster.fence import fence
 from greenroom_operator.cluster.lease import Leadership
+from greenroom_operator.cluster.nodes import CordonedNodes
 from greenroom_operator.cluster.writer import Writer
 from greenroom_operator.loops.fleets import Fleets
 from greenroom_operator.loops.scheduler import Scheduler
 from greenroom_operator.metrics import OperatorMetrics
+from greenroom_operator.planning.cordons import cordoned
 from greenroom_operator.planning.placement import takes_sessions
 from greenroom_operator.planning.revision import revision
 from greenroom_operator.planning.values import Fleet, RuntimeKey, pod_runtime_key
@@ -66,12 +68,13 @@ class Operator:
         self._sessions: Feed[AgentSession] = Feed(reader, SESSIONS, self._selection, self._on_session)
         pods = Selection(namespace=self._selection.namespace, labels=names.RUNTIME_LABEL)
         self._pods: Feed[Pod] = Feed(reader, PODS, pods, self._on_pod)
+        self._nodes = CordonedNodes(reader, self._on_node, watched=settings.watch_nodes)
         self._scheduler: Scheduler | None = None
         self._keeper: Fleets | None = None
 
     @property
     def ready(self) -> bool:
-        """Warm: both feeds have been listed. A standby is ready too."""
+        """Warm: sessions and pods have been listed. A standby is ready too; nodes are no condition."""
         return self._sessions.synced.is_set() and self._pods.synced.is_set()
 
     @property
@@ -83,6 +86,7 @@ class Operator:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sessions.run())
             group.create_task(self._pods.run())
+            group.create_task(self._nodes.run())
             try:
                 while True:
                     await self.leadership.acquire()
@@ -115,6 +119,8 @@ class Operator:
         self.metrics.epoch.set(self.leadership.epoch)
         self.metrics.feed_silence.labels("sessions").set(self._sessions.silence_seconds)
         self.metrics.feed_silence.labels("pods").set(self._pods.silence_seconds)
+        if self._nodes.watched:
+            self.metrics.feed_silence.labels("nodes").set(self._nodes.silence_seconds)
         self.metrics.waiting.set(self._scheduler.waiting if self._scheduler is not None else 0)
         for key, free in self._free_slots().items():
             self.metrics.free_slots.labels("/".join(key)).set(free)
@@ -140,11 +146,15 @@ class Operator:
         raise TermOver
 
     async def _take_over(self) -> None:
-        """Knows the world by quorum reads, pods after sessions, and puts up the fence; only then may it bind."""
+        """Knows the world by quorum reads, pods after sessions, and puts up the fence; only then may it bind.
+
+        Nodes, too, where they can be read.
+        """
         while True:
             try:
                 await self._sessions.relist()
                 await self._pods.relist()
+                await self._nodes.refresh()
                 await self._list_runtimes()
                 await fence(self._client, self._sessions, self.leadership.epoch)
                 return
@@ -170,6 +180,7 @@ class Operator:
             writer=writer,
             sessions=self._sessions,
             pods=self._pods,
+            nodes=self._nodes,
             fleets=self.fleets,
             epoch=self.leadership.epoch,
             metrics=self.metrics,
@@ -179,6 +190,7 @@ class Operator:
             client=self._client,
             writer=writer,
             pods=self._pods,
+            nodes=self._nodes,
             fleets=self.fleets,
             scheduler=scheduler,
             events=events,
@@ -195,6 +207,10 @@ class Operator:
             self._scheduler.on_pod(change)
             self._keeper.on_pod(change)
 
+    def _on_node(self, name: str) -> None:
+        for key in {pod_runtime_key(pod) for pod in self._pods.store if pod.spec.node_name == name}:
+            self._fleet_changed(key)
+
     def _fleet_changed(self, key: RuntimeKey) -> None:
         if self._scheduler is not None and self._keeper is not None:
             self._scheduler.on_fleet(key)
@@ -204,5 +220,8 @@ class Operator:
         free: Counter[RuntimeKey] = Counter(dict.fromkeys(self.fleets, 0))
         if self._scheduler is not None:
             for pod in filter(takes_sessions, self._pods.store):
-                free[pod_runtime_key(pod)] += max(pod.slots - self._scheduler.ledger.on_pod(pod.metadata.uid), 0)
+                key = pod_runtime_key(pod)
+                if cordoned(pod, self.fleets.get(key), self._nodes.names):
+                    continue
+                free[key] += max(pod.slots - self._scheduler.ledger.on_pod(pod.metadata.uid), 0)
         return free

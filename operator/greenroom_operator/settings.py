@@ -12,6 +12,7 @@ class Settings:
     """The Greenroom operator: binds sessions to runtime pods and looks after the pods."""
 
     namespace: str = setting("", "namespace to look after; empty: the whole cluster")
+    watch_nodes: bool = setting(True, "true or false: keep sessions from pods of nodes that are cordoned")
     lease_namespace: str = setting("", "namespace of the leader's Lease; empty: the operator's own")
     lease_name: str = setting("greenroom-operator", "name of the leader's Lease")
     lease_seconds: float = setting(5.0, "how long a Lease holds, 2 to 60 s", lambda value: 2 <= value <= 60)

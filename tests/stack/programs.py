@@ -30,6 +30,7 @@ RULES = {
     API_ACCOUNT: roles.API,
     RUNTIME_ACCOUNT: roles.RUNTIME,
 }
+CLUSTER_RULES = {OPERATOR_ACCOUNT: roles.OPERATOR_NODES}
 _READY_SECONDS = 30.0
 
 
@@ -48,11 +49,29 @@ async def install_accounts(
         await plane.admin.create(
             f"{rbac}/rolebindings", {"metadata": meta, "subjects": [subject], "roleRef": reference}
         )
+        if account in CLUSTER_RULES:
+            await allow_cluster_wide(plane, namespace, account)
     for account, rules in accounts.items():
         await _until_allowed(plane, namespace, account, rules[-1])
+        if account in CLUSTER_RULES:
+            await _until_allowed(plane, "", account, CLUSTER_RULES[account][-1], home=namespace)
 
 
-async def _until_allowed(plane: ControlPlane, namespace: str, account: str, rule: roles.Rule) -> None:
+async def allow_cluster_wide(plane: ControlPlane, namespace: str, account: str) -> None:
+    """Its ClusterRole and binding, named by the namespace, too: each stack has its own."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    meta = {"name": f"{namespace}-{account}"}
+    await plane.admin.create(f"{rbac}/clusterroles", {"metadata": meta, "rules": list(CLUSTER_RULES[account])})
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **meta}
+    await plane.admin.create(
+        f"{rbac}/clusterrolebindings", {"metadata": meta, "subjects": [subject], "roleRef": reference}
+    )
+
+
+async def _until_allowed(
+    plane: ControlPlane, namespace: str, account: str, rule: roles.Rule, *, home: str = ""
+) -> None:
     resource, _, subresource = rule["resources"][-1].partition("/")
     attributes = {
         "namespace": namespace,
@@ -61,7 +80,8 @@ async def _until_allowed(plane: ControlPlane, namespace: str, account: str, rule
         "resource": resource,
         "subresource": subresource,
     }
-    review = {"spec": {"user": f"system:serviceaccount:{namespace}:{account}", "resourceAttributes": attributes}}
+    user = f"system:serviceaccount:{home or namespace}:{account}"
+    review = {"spec": {"user": user, "resourceAttributes": attributes}}
     async with asyncio.timeout(_READY_SECONDS):
         while True:
             answer = await plane.admin.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)

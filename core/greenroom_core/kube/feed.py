@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
 from greenroom_core.kube.client import KubeClient, Selection, Unreadable, WatchEvent, readable
-from greenroom_core.kube.errors import Expired, KubeError
+from greenroom_core.kube.errors import Denied, Expired, KubeError
 from greenroom_core.kube.kinds import Kind, Loose, R, kind
 from greenroom_core.kube.store import Store
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("greenroom.core.feed")
 
 _LIVED_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS, _LONGEST_DENIED_SECONDS = 2.0, 300.0
 
 _bookmarks: Kind[Loose] = kind("", "bookmarks", Loose)
 
@@ -38,7 +39,11 @@ class Change(Generic[R]):
 
 class Feed(Generic[R]):
     """Keeps `store` like the API server's objects of `kind` in `selection`; `on_change` is called, in order and
-    without awaiting, for every step."""
+    without awaiting, for every step.
+
+    `without` is for a feed that its program can do without, and says what is lost then: where the server denies it,
+    that is logged once, and asked again ever less often, down to once in five minutes.
+    """
 
     def __init__(
         self,
@@ -46,6 +51,8 @@ class Feed(Generic[R]):
         kind: Kind[R],
         selection: Selection,
         on_change: Callable[[Change[R]], None],
+        *,
+        without: str = "",
     ) -> None:
         self.store: Store[R] = Store()
         self.synced = asyncio.Event()
@@ -55,7 +62,9 @@ class Feed(Generic[R]):
         self._selection = selection
         self._on_change = on_change
         self._version = ""
+        self._without = without
         self._failures = 0
+        self._denied = False
         self._expired = False
         self._opened_at: float | None = None
         self._listing = asyncio.Lock()
@@ -102,16 +111,24 @@ class Feed(Generic[R]):
         while True:
             problem = await self._round()
             if self._lived:
-                self._failures, self._expired = 0, False
+                self._failures, self._expired, self._denied = 0, False, False
                 if problem is None:
                     continue
             if isinstance(problem, Expired) and not self._expired:
                 self._expired = True
                 continue
             self._failures += 1
-            level = logging.WARNING if self._failures == 1 else logging.DEBUG
-            logger.log(level, "%s: %s; trying again", self._kind.plural, problem or "the watch ended at once")
-            await self._client.world.clock.sleep(min(0.1 * 2 ** min(self._failures, 6), 2.0))
+            await self._client.world.clock.sleep(self._set_back(problem))
+
+    def _set_back(self, problem: KubeError | None) -> float:
+        """Says what went wrong, where that is news, and gives the seconds until the next try."""
+        denied = bool(self._without) and isinstance(problem, Denied)
+        news = self._failures == 1 or (denied and not self._denied)
+        self._denied = denied
+        level = logging.WARNING if news else logging.DEBUG
+        after = f"{self._without}; asking again now and then" if denied else "trying again"
+        logger.log(level, "%s: %s; %s", self._kind.plural, problem or "the watch ended at once", after)
+        return min(0.1 * 2.0 ** min(self._failures, 12), _LONGEST_DENIED_SECONDS if denied else _LONGEST_PAUSE_SECONDS)
 
     async def _round(self) -> KubeError | None:
         """Lists where there is nothing to go on from, and watches; gives what ended it, None for good order."""

@@ -9,6 +9,7 @@ import msgspec
 
 from greenroom_core.model import names
 from greenroom_core.model.meta import Resource
+from greenroom_core.model.node import Node
 from greenroom_core.model.pod import Pod
 from greenroom_core.model.runtime import AgentRuntime
 from greenroom_core.model.session import AgentSession
@@ -47,6 +48,7 @@ _OURS = f"/apis/{names.API_VERSION}"
 SESSIONS: Kind[AgentSession] = kind(_OURS, "agentsessions", AgentSession)
 RUNTIMES: Kind[AgentRuntime] = kind(_OURS, "agentruntimes", AgentRuntime)
 PODS: Kind[Pod] = kind("/api/v1", "pods", Pod)
+NODES: Kind[Node] = kind("/api/v1", "nodes", Node)
 EVENTS: Kind[Loose] = kind("/api/v1", "events", Loose)
 
 

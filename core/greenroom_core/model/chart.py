@@ -23,6 +23,9 @@ ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
 }
 """The chart's Roles by the last part of their names."""
 
+CLUSTER_ROLES: Mapping[str, tuple[roles.Rule, ...]] = {"operator-nodes": roles.OPERATOR_NODES}
+"""Its ClusterRoles, likewise."""
+
 _HEAD = "# Rendered from greenroom_core.model.roles by `make generate`; edit the list there, not this file.\n"
 
 
@@ -30,7 +33,7 @@ def rendered(crds: Mapping[str, str]) -> dict[Path, str]:
     """Each generated file of the chart with the text that belongs in it; `crds` are texts by file name."""
     import yaml
 
-    rules = {name: list(rules) for name, rules in ROLES.items()}
+    rules = {name: list(rules) for name, rules in {**ROLES, **CLUSTER_ROLES}.items()}
     text = _HEAD + yaml.safe_dump(rules, sort_keys=False, width=110)
     return {CHART_FOLDER / "crds" / name: crd for name, crd in crds.items()} | {
         CHART_FOLDER / "files" / "roles.yaml": text

@@ -29,6 +29,9 @@ OPERATOR: tuple[Rule, ...] = (
 OPERATOR_LEASE: tuple[Rule, ...] = (_rule("coordination.k8s.io", "leases", "get create patch"),)
 """In the operator's own namespace."""
 
+OPERATOR_NODES: tuple[Rule, ...] = (_rule("", "nodes", "get list watch"),)
+"""For the whole cluster, since nodes are the cluster's: to see which are cordoned. The operator can do without."""
+
 API: tuple[Rule, ...] = (
     _rule(names.GROUP, "agentsessions", "get list watch create patch delete"),
     _rule(names.GROUP, "agentruntimes", "get list watch"),

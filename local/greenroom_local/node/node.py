@@ -1,4 +1,7 @@
-"""The node: takes pods that nobody has scheduled, and keeps one :class:`PodLife` for each pod that is its own."""
+"""The node: takes pods that nobody has scheduled, and keeps one :class:`PodLife` for each pod that is its own.
+
+While it is cordoned it takes none: they stay Pending, as with a real scheduler that has no other node.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from greenroom_core.clock import SystemClock
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import Conflict, KubeError, NotFound
 from greenroom_core.kube.feed import Change, Feed
-from greenroom_core.kube.kinds import loose
+from greenroom_core.kube.kinds import NODES, loose
 from greenroom_local.node.life import House, PodLife
 from greenroom_local.node.pod import PODS, LocalPod
 from greenroom_local.node.probes import Prober
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from greenroom_core.kube.client import KubeClient
+    from greenroom_core.model.node import Node
     from greenroom_local.control_plane import ControlPlane
     from greenroom_local.node.status import Facts
 
@@ -65,6 +69,7 @@ class ProcessNode:
         self._binding: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._open = asyncio.Event()
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -152,8 +157,17 @@ class ProcessNode:
                 elif change.old is not None and change.old.metadata.uid in self._lives:
                     group.create_task(self._verify_gone(client, change.old))
 
+            def on_node(change: Change[Node]) -> None:
+                if change.new is None or change.new.spec.unschedulable:
+                    self._open.clear()
+                else:
+                    self._open.set()
+
+            itself = Feed(client, NODES, Selection(fields=f"metadata.name={self.name}"), on_node)
+            group.create_task(itself.run())
             feed = Feed(client, PODS, Selection(self.namespace), on_change)
             group.create_task(feed.run())
+            await itself.synced.wait()
             await feed.synced.wait()
             self._ready.set()
 
@@ -187,6 +201,7 @@ class ProcessNode:
         pods = loose("/api/v1", "pods")
         try:
             while True:
+                await self._open.wait()
                 try:
                     await client.create(pods, meta.namespace, binding, f"{meta.name}/binding")
                     return

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.runtime import RuntimeStatus
     from greenroom_operator.cluster.events import Events
+    from greenroom_operator.cluster.nodes import CordonedNodes
     from greenroom_operator.cluster.writer import Writer
     from greenroom_operator.loops.scheduler import Scheduler
     from greenroom_operator.planning.size import Size
@@ -59,6 +60,7 @@ class Fleets:
         client: KubeClient,
         writer: Writer,
         pods: Feed[Pod],
+        nodes: CordonedNodes,
         fleets: Mapping[RuntimeKey, Fleet],
         scheduler: Scheduler,
         events: Events,
@@ -67,6 +69,7 @@ class Fleets:
         self._world = client.world
         self._writer = writer
         self._pods = pods
+        self._nodes = nodes
         self._fleets = fleets
         self._scheduler = scheduler
         self._events = events
@@ -178,6 +181,7 @@ class Fleets:
             waiting=self._scheduler.short_of_slots(key),
             size=memory.size,
             trial=self._scheduler.trials.of(key, fleet.revision) if fleet is not None else Trial(),
+            cordoned_nodes=self._nodes.names,
         )
 
     def _judge(self, memory: _Memory, pods: list[Pod]) -> None:

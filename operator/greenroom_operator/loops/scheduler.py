@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.session import AgentSession
     from greenroom_operator.cluster.events import Events
+    from greenroom_operator.cluster.nodes import CordonedNodes
     from greenroom_operator.metrics import OperatorMetrics
 
 logger = logging.getLogger("greenroom.operator.scheduler")
@@ -69,6 +70,7 @@ class Scheduler:
         writer: Writer,
         sessions: Feed[AgentSession],
         pods: Feed[Pod],
+        nodes: CordonedNodes,
         fleets: Mapping[RuntimeKey, Fleet],
         epoch: int,
         metrics: OperatorMetrics,
@@ -82,6 +84,7 @@ class Scheduler:
         self._writer = writer
         self._sessions = sessions
         self._pods = pods
+        self._nodes = nodes
         self._fleets = fleets
         self._epoch = epoch
         self._metrics = metrics
@@ -239,6 +242,7 @@ class Scheduler:
             resting=self._rests.resting(now),
             unplaceable=self._unplaceable,
             failing={key for key in touched if self._failing(key)},
+            cordoned_nodes=self._nodes.names,
         )
 
     def _failing(self, key: RuntimeKey) -> bool:

@@ -8,6 +8,7 @@ from greenroom_core.model import names
 from greenroom_core.model.queue import turns, waiting_since
 from greenroom_operator.planning import lifecycle, status
 from greenroom_operator.planning.capacity import Patience, slots_to_come
+from greenroom_operator.planning.cordons import cordoned
 from greenroom_operator.planning.limits import Admission
 from greenroom_operator.planning.placement import Rooms
 from greenroom_operator.planning.values import (
@@ -74,7 +75,11 @@ class _Cycle:
         candidates = [s for s in waiting if s.metadata.uid not in self._acted and not _unwanted(s)]
         admitted = self._in_order(fleet, self._admit(fleet, candidates))
         snapshot, failing = self._snapshot, key in self._snapshot.failing
-        pods = [pod for pod in snapshot.pods.values() if pod_runtime_key(pod) == key and not pod.cordoned]
+        pods = [
+            pod
+            for pod in snapshot.pods.values()
+            if pod_runtime_key(pod) == key and not cordoned(pod, fleet, snapshot.cordoned_nodes)
+        ]
         awake = [pod for pod in pods if pod.metadata.uid not in snapshot.resting]
         rooms = Rooms(fleet, awake, snapshot.tally, failing=failing)
         patience = Patience(fleet, rooms, slots_to_come(fleet, pods, awake, snapshot.tally, failing=failing))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
+from greenroom_operator.planning.cordons import cordoned
 from greenroom_operator.planning.size import Demand, Size, at_first, largest, sized, surge
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.trouble import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from datetime import datetime
 
     from greenroom_core.model.pod import Pod
@@ -48,7 +49,8 @@ class FleetSnapshot:
     `sessions` counts the ledger's sessions by pod uid; `empty_since` tells, in boot-clock seconds, since when a
     labelled pod holds none; `being_made` are creations under way; `template_error` is the server's word on the
     template, "" when it is good, None when it has not been asked; `waiting` sessions may take any pod's slot; `size` is
-    the one that the look before came to, None at the first; `trial` is that of the newest revision.
+    the one that the look before came to, None at the first; `trial` is that of the newest revision; `cordoned_nodes`
+    are the names of nodes that `kubectl cordon` has closed.
     """
 
     now: float
@@ -63,6 +65,7 @@ class FleetSnapshot:
     waiting: int = 0
     size: Size | None = None
     trial: Trial = field(default_factory=Trial)
+    cordoned_nodes: Container[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,9 @@ class FleetPlan:
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
     revision = snapshot.fleet.revision if snapshot.fleet is not None else ""
-    cordoned = [pod for pod in live if pod.cordoned]
-    current = [pod for pod in live if pod.revision == revision and not pod.cordoned]
-    old = [pod for pod in live if pod.revision != revision and not pod.cordoned]
+    closed = [pod for pod in live if _closed(snapshot, pod)]
+    current = [pod for pod in live if pod.revision == revision and not _closed(snapshot, pod)]
+    old = [pod for pod in live if pod.revision != revision and not _closed(snapshot, pod)]
     size = _size(snapshot, current, len(live))
     missing = size.pods - len(current) - snapshot.being_made
     wake = [at for at in (_label_ends(snapshot, pod) for pod in live) if at is not None and at > snapshot.now]
@@ -102,7 +105,7 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
         delete=(
             *_surplus(snapshot, current, len(current) - size.pods),
             *_outdated(snapshot, current, old, size.pods),
-            *_surplus(snapshot, cordoned, len(cordoned)),
+            *_surplus(snapshot, closed, len(closed)),
         ),
         unlabel=tuple(pod for pod in live if _over(_label_ends(snapshot, pod), snapshot.now)),
         wake_at=min(wake, default=None),
@@ -142,7 +145,7 @@ def fleet_status(
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
     ready = [pod for pod in live if pod.ready]
     sessions = sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in snapshot.pods)
-    open_pods = [pod for pod in ready if pod.revision == fleet.revision and not pod.cordoned]
+    open_pods = [pod for pod in ready if pod.revision == fleet.revision and not _closed(snapshot, pod)]
     slots = sum(pod.slots for pod in live)
     free = sum(max(pod.slots - snapshot.sessions.get(pod.metadata.uid, 0), 0) for pod in open_pods)
     meta = fleet.runtime.metadata
@@ -161,6 +164,10 @@ def fleet_status(
         observed_generation=meta.generation,
         conditions=conditions,
     )
+
+
+def _closed(snapshot: FleetSnapshot, pod: Pod) -> bool:
+    return cordoned(pod, snapshot.fleet, snapshot.cordoned_nodes)
 
 
 def _empty(snapshot: FleetSnapshot, pod: Pod) -> bool:

@@ -70,7 +70,8 @@ class Snapshot:
     `due` are the sessions to look at now; `waiting` those without a pod, by runtime, only for runtimes where
     something has changed; `lost` the uids of pods that a read has shown to be gone; `resting` those of pods that have
     given a session back a moment ago; `unplaceable` the uids of sessions of which a read of their only pod has shown
-    that it will never take them, and why; `failing` the runtimes on whose newest revision sessions fail at their start.
+    that it will never take them, and why; `failing` the runtimes on whose newest revision sessions fail at their start;
+    `cordoned_nodes` the names of nodes that `kubectl cordon` has closed.
     """
 
     now: datetime
@@ -84,6 +85,7 @@ class Snapshot:
     resting: Container[str] = frozenset()
     unplaceable: Mapping[str, Ending] = field(default_factory=dict)
     failing: Container[RuntimeKey] = frozenset()
+    cordoned_nodes: Container[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ _SET = re.compile(r"(?P<key>[^\s!=,()]+)\s+(?P<word>in|notin)\s+\((?P<values>[^)
 _EQUALITY = re.compile(r"(?P<key>[^\s!=,()]+)\s*(?P<word>==|=|!=)\s*(?P<value>[^\s!=,()]*)")
 _PRESENCE = re.compile(r"(?P<no>!?)\s*(?P<key>[^\s!=,()]+)")
 
+_ABSENT = {("spec", "unschedulable"): "false"}
+"""What an absent field counts as, where that is not the empty text."""
+
 
 def everything(_: Object) -> bool:
     return True
@@ -51,7 +54,7 @@ def _requirement(part: str) -> Callable[[Mapping[str, str]], bool]:
 
 
 def by_fields(text: str, selectable: Collection[str]) -> Callable[[Object], bool]:
-    """`status.podName=p1,status.phase!=Closed`; a field that is absent counts as the empty text."""
+    """`status.podName=p1,status.phase!=Closed`; a field that is absent counts as the empty text, a flag as false."""
     terms: list[tuple[tuple[str, ...], str, bool]] = []
     for part in filter(None, text.split(",")):
         found = _EQUALITY.fullmatch(part.strip())
@@ -70,5 +73,5 @@ def _text(body: Object, path: tuple[str, ...]) -> str:
     for part in path:
         here = here.get(part) if isinstance(here, dict) else None
     if here is None:
-        return ""
+        return _ABSENT.get(path, "")
     return str(here).lower() if isinstance(here, bool) else str(here)

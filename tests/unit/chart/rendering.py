@@ -47,7 +47,14 @@ VALUE_SETS: Mapping[str, Body] = {
             "pullPolicy": "Always",
             "pullSecrets": [{"name": "registry"}],
         },
-        "operator": {"replicas": 1, "leaseSeconds": 7.5, "logLevel": "DEBUG", "logFormat": "text", **_PLACEMENT},
+        "operator": {
+            "replicas": 1,
+            "leaseSeconds": 7.5,
+            "watchNodes": False,
+            "logLevel": "DEBUG",
+            "logFormat": "text",
+            **_PLACEMENT,
+        },
         "api": {
             "replicas": 3,
             "logLevel": "WARNING",

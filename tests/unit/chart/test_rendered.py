@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
+_CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
+
+
+def watches_nodes(values: Body) -> bool:
+    return bool(values.get("operator", {}).get("watchNodes", True))
+
 
 @each_value_set
 def test_helm_finds_no_fault(helm: Helm, values: Body) -> None:
@@ -51,9 +57,12 @@ def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm:
     demo = values.get("demo", {})
     if demo.get("enabled", True):
         expected.add(("AgentRuntime", demo.get("name", "default")))
+    cluster_wide = {(kind, f"calls-line-1-{name}-operator-nodes") for kind in _CLUSTER_WIDE if watches_nodes(values)}
+    expected |= cluster_wide
     assert {(body["kind"], body["metadata"]["name"]) for body in bodies} == expected
     assert len(bodies) == len(expected)
-    assert {body["metadata"]["namespace"] for body in bodies} == {"calls"}
+    for body in bodies:
+        assert body["metadata"].get("namespace") == (None if body["kind"] in _CLUSTER_WIDE else "calls")
 
 
 @each_value_set
@@ -86,6 +95,19 @@ def test_each_role_is_exactly_the_list_and_each_account_has_its_own(helm: Helm, 
 
 
 @each_value_set
+def test_for_the_whole_cluster_the_operator_may_read_nodes_unless_it_is_to_do_without(helm: Helm, values: Body) -> None:
+    bodies = helm.render({**values, "fullnameOverride": "g"})
+    name = f"{NAMESPACE}-g-operator-nodes"
+    given = [name] if watches_nodes(values) else []
+    made = of_kind(bodies, "ClusterRole")
+    assert {name: tuple(role["rules"]) for name, role in made.items()} == dict.fromkeys(given, roles.OPERATOR_NODES)
+    bindings = of_kind(bodies, "ClusterRoleBinding").items()
+    operator = {"kind": "ServiceAccount", "name": "g-operator", "namespace": NAMESPACE}
+    bound = {name: (binding["roleRef"]["name"], binding["subjects"]) for name, binding in bindings}
+    assert bound == dict.fromkeys(given, (name, [operator]))
+
+
+@each_value_set
 def test_no_pod_can_write_its_image_or_is_misled_by_a_service_s_name(helm: Helm, values: Body) -> None:
     for name, template in pod_templates(helm.render(values)):
         assert template["spec"]["enableServiceLinks"] is False, name
@@ -99,7 +121,9 @@ def test_the_operator_understands_its_variables(helm: Helm) -> None:
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     variables = environment(container)
     settings = load(Settings, "greenroom operator", [], variables)
-    assert settings == Settings(namespace=NAMESPACE, lease_seconds=7.5, log_level="DEBUG", log_format="text")
+    assert settings == Settings(
+        namespace=NAMESPACE, watch_nodes=False, lease_seconds=7.5, log_level="DEBUG", log_format="text"
+    )
     assert_all_are_settings(variables, Settings)
     assert_starts_and_is_probed(container, "operator", settings.port)
 

@@ -20,6 +20,7 @@ BAD: tuple[tuple[str, Any], ...] = (
     ("operator.replicas", 0),
     ("operator.replicas", "2"),
     ("operator.leaseSeconds", 1),
+    ("operator.watchNodes", "yes"),
     ("operator.logLevel", "LOUD"),
     ("operator.resources.requests.cpu", "much"),
     ("api.replicas", 1.5),
