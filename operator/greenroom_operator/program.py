@@ -18,6 +18,7 @@ from greenroom_core.model import names
 from greenroom_core.model.phases import Phase
 from greenroom_operator.cluster.events import Events
 from greenroom_operator.cluster.fence import fence
+from greenroom_operator.cluster.holds import Holds
 from greenroom_operator.cluster.lease import Leadership
 from greenroom_operator.cluster.nodes import CordonedNodes
 from greenroom_operator.cluster.writer import Writer
@@ -194,6 +195,7 @@ class Operator:
             fleets=self.fleets,
             scheduler=scheduler,
             events=events,
+            holds=Holds(self._client, self._pods, self.observe_runtime, self.runtime_gone),
         )
         return scheduler, keeper
 

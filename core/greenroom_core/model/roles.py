@@ -19,7 +19,8 @@ def _rule(group: str, resources: str, verbs: str) -> Rule:
 OPERATOR: tuple[Rule, ...] = (
     _rule(names.GROUP, "agentsessions", "get list watch patch delete"),
     _rule(names.GROUP, "agentsessions/status", "patch"),
-    _rule(names.GROUP, "agentruntimes", "get list watch"),
+    # patch: the finalizer that keeps a deleted one until it is drained.
+    _rule(names.GROUP, "agentruntimes", "get list watch patch"),
     _rule(names.GROUP, "agentruntimes/status", "patch"),
     _rule("", "pods", "get list watch create patch delete"),
     _rule("", "events", "create"),

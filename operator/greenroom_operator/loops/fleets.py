@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom_core.kube.errors import AlreadyExists, Denied, KubeError, NotFound, Refused, Unanswered
 from greenroom_core.kube.kinds import PODS, RUNTIMES
-from greenroom_core.model.meta import ConditionStatus, plain
+from greenroom_core.model.meta import ConditionStatus, find, plain
+from greenroom_core.model.runtime import PROGRESSING
 from greenroom_operator.cluster.events import Kind
-from greenroom_operator.planning.fleet import Attempts, FleetSnapshot, finished_to_delete, fleet_status, plan_fleet
+from greenroom_operator.planning.drain import DELETING
+from greenroom_operator.planning.fleet import (
+    KEPT_FINISHED_PODS,
+    Attempts,
+    FleetSnapshot,
+    finished_to_delete,
+    fleet_status,
+    plan_fleet,
+)
 from greenroom_operator.planning.pods import pod_body, pod_name
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.trouble import exit_reason
@@ -26,9 +35,11 @@ if TYPE_CHECKING:
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.runtime import RuntimeStatus
     from greenroom_operator.cluster.events import Events
+    from greenroom_operator.cluster.holds import Holds
     from greenroom_operator.cluster.nodes import CordonedNodes
     from greenroom_operator.cluster.writer import Writer
     from greenroom_operator.loops.scheduler import Scheduler
+    from greenroom_operator.planning.drain import Hold
     from greenroom_operator.planning.size import Size
 
 logger = logging.getLogger("greenroom.operator.fleets")
@@ -48,6 +59,7 @@ class _Memory:
     being_made: int = 0
     template_errors: dict[str, str] = field(default_factory=dict)
     asking: bool = False
+    holding: bool = False
     status_at: float = float("-inf")
     status: RuntimeStatus | None = None
     size: Size | None = None
@@ -64,6 +76,7 @@ class Fleets:
         fleets: Mapping[RuntimeKey, Fleet],
         scheduler: Scheduler,
         events: Events,
+        holds: Holds,
     ) -> None:
         self._client = client
         self._world = client.world
@@ -73,6 +86,7 @@ class Fleets:
         self._fleets = fleets
         self._scheduler = scheduler
         self._events = events
+        self._holds = holds
         scheduler.on_short = self.on_short
         self._memories: dict[RuntimeKey, _Memory] = {}
         self._empty_since: dict[str, float] = {}
@@ -136,18 +150,21 @@ class Fleets:
         self._judge(memory, pods)
         snapshot = self._snapshot(key, memory, pods)
         plan = plan_fleet(snapshot)
-        if snapshot.fleet is not None and memory.size is not None and memory.size.pods != plan.size.pods:
-            told = f"{memory.size.pods} pods become {plan.size.pods}; {snapshot.waiting} sessions wait for a slot"
-            self._events.of_runtime(snapshot.fleet.runtime, Kind.NORMAL, "Scaled", told)
+        leaving = snapshot.fleet is None or snapshot.fleet.deleting
+        if snapshot.fleet is not None and not leaving:
+            self._tell_size(snapshot.fleet, memory.size, plan.size, snapshot.waiting)
         memory.size = plan.size
         if plan.try_template and snapshot.fleet is not None and not memory.asking:
             memory.asking = True
             self._start(self._try_template(key, memory, snapshot.fleet))
+        if plan.hold is not None and snapshot.fleet is not None and not memory.holding:
+            memory.holding = True
+            self._start(self._hold(key, memory, snapshot.fleet, plan.hold))
         for _ in range(plan.create):
             if snapshot.fleet is not None:
                 memory.being_made += 1
                 self._start(self._create(key, memory, snapshot.fleet))
-        for pod in (*plan.delete, *finished_to_delete(pods)):
+        for pod in (*plan.delete, *finished_to_delete(pods, kept=0 if leaving else KEPT_FINISHED_PODS)):
             self._once(pod, self._delete(pod))
         for pod in plan.unlabel:
             self._once(pod, self._unlabel(pod))
@@ -157,6 +174,11 @@ class Fleets:
             self._show(key, memory, snapshot, snapshot.fleet, plan.size)
         elif not pods:
             del self._memories[key]
+
+    def _tell_size(self, fleet: Fleet, before: Size | None, after: Size, waiting: int) -> None:
+        if before is not None and before.pods != after.pods:
+            told = f"{before.pods} pods become {after.pods}; {waiting} sessions wait for a slot"
+            self._events.of_runtime(fleet.runtime, Kind.NORMAL, "Scaled", told)
 
     def _snapshot(self, key: RuntimeKey, memory: _Memory, pods: list[Pod]) -> FleetSnapshot:
         fleet = self._fleets.get(key)
@@ -234,6 +256,13 @@ class Fleets:
         memory.asking = False
         self._mark(key)
 
+    async def _hold(self, key: RuntimeKey, memory: _Memory, fleet: Fleet, hold: Hold) -> None:
+        try:
+            await self._holds.write(fleet.runtime, hold)
+        finally:
+            memory.holding = False
+            self._mark(key)
+
     async def _create(self, key: RuntimeKey, memory: _Memory, fleet: Fleet) -> None:
         name = pod_name(fleet, "".join(self._world.random.choices(_SUFFIX_ALPHABET, k=5)))
         body = pod_body(fleet, name)
@@ -297,7 +326,8 @@ class Fleets:
         if status == shown:
             return
         next_at = memory.status_at + _STATUS_EVERY_SECONDS
-        if snapshot.now < next_at:
+        news = fleet.deleting and not _shows_deleting(shown)
+        if snapshot.now < next_at and not news:
             self._wake_at = min(self._wake_at, next_at)
             return
         memory.status_at, memory.status = snapshot.now, status
@@ -321,3 +351,8 @@ class Fleets:
         except KubeError as error:
             memory.status = None
             logger.info("status of AgentRuntime %s/%s not written: %s", *key, error)
+
+
+def _shows_deleting(status: RuntimeStatus) -> bool:
+    found = find(status.conditions, PROGRESSING)
+    return found is not None and found.reason == DELETING

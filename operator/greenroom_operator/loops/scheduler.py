@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from greenroom_core.model.meta import ConditionStatus, find
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.reasons import WaitReason
+from greenroom_core.model.reasons import UNDECIDED, WaitReason
 from greenroom_core.model.session import SCHEDULED
 from greenroom_operator.cluster.events import Kind
 from greenroom_operator.cluster.writer import Writer, purpose
@@ -141,6 +141,8 @@ class Scheduler:
     def on_fleet(self, key: RuntimeKey) -> None:
         if (fleet := self._fleets.get(key)) is not None:
             self.trials.keep_only(key, fleet.revision)
+        if fleet is None or fleet.deleting:
+            self._due.update(self._waiting.get(key, ()))  # why they wait is another reason now
         self._touch(key)
 
     def waiting_in(self, key: RuntimeKey) -> int:
@@ -373,10 +375,10 @@ class Scheduler:
 
 
 def _was_admitted(session: AgentSession) -> bool:
-    """It has been shown as waiting for a slot; one that waits for its AgentRuntime has not been decided on."""
+    """It has been shown as waiting for a slot; one that has no AgentRuntime to take it has not been decided on."""
     shown = find(session.status.conditions, SCHEDULED)
     waits = shown is not None and shown.status is ConditionStatus.FALSE and not session.ended
-    return waits and shown is not None and shown.reason != WaitReason.RUNTIME_NOT_FOUND.value
+    return waits and shown is not None and shown.reason not in UNDECIDED
 
 
 def _given_back(session: AgentSession) -> bool:

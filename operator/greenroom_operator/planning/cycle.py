@@ -70,7 +70,8 @@ class _Cycle:
 
     def place(self, key: RuntimeKey, waiting: Sequence[AgentSession]) -> None:
         fleet = self._snapshot.fleets.get(key)
-        if fleet is None:
+        if fleet is None or fleet.deleting:
+            self.short[key] = 0
             return
         candidates = [s for s in waiting if s.metadata.uid not in self._acted and not _unwanted(s)]
         admitted = self._in_order(fleet, self._admit(fleet, candidates))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
 from greenroom_operator.planning.cordons import cordoned
+from greenroom_operator.planning.drain import DELETING, Hold, held, hold, waits_for
 from greenroom_operator.planning.size import Demand, Size, at_first, largest, sized, surge
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.trouble import trouble
@@ -71,7 +72,7 @@ class FleetSnapshot:
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
     """`size` is the fleet's from now on; `create` more pods; delete and unlabel these; look again at `wake_at`
-    (boot-clock seconds)."""
+    (boot-clock seconds); `hold` is what the AgentRuntime's finalizer needs."""
 
     size: Size
     try_template: bool
@@ -79,6 +80,7 @@ class FleetPlan:
     delete: tuple[Pod, ...]
     unlabel: tuple[Pod, ...]
     wake_at: float | None
+    hold: Hold | None = None
 
 
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
@@ -93,7 +95,8 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     if size.falls_at is not None:
         wake.append(size.falls_at)
     create = 0
-    if missing > 0 and snapshot.template_error == "":
+    makeable = missing > 0 and snapshot.template_error == ""
+    if makeable and held(snapshot.fleet):
         if snapshot.now >= snapshot.attempts.not_before:
             create = min(missing, CREATE_AT_ONCE_PODS, _room(snapshot, len(current) + len(old), bool(old)))
         else:
@@ -109,12 +112,13 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
         ),
         unlabel=tuple(pod for pod in live if _over(_label_ends(snapshot, pod), snapshot.now)),
         wake_at=min(wake, default=None),
+        hold=hold(snapshot.fleet, snapshot.pods, missing if makeable else 0, snapshot.being_made),
     )
 
 
 def _size(snapshot: FleetSnapshot, current: Sequence[Pod], live: int) -> Size:
     fleet = snapshot.fleet
-    if fleet is None or fleet.runtime.metadata.deletion_timestamp is not None:
+    if fleet is None or fleet.deleting:
         return Size(0)
     bound = sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in current)
     before = snapshot.size or at_first(live, snapshot.now)
@@ -131,11 +135,11 @@ def _room(snapshot: FleetSnapshot, live: int, rolling: bool) -> int:
     return max(0, largest(spec) + surge(spec) - live - snapshot.being_made)
 
 
-def finished_to_delete(pods: Sequence[Pod]) -> list[Pod]:
+def finished_to_delete(pods: Sequence[Pod], *, kept: int = KEPT_FINISHED_PODS) -> list[Pod]:
     """Finished pods but for the newest, whose log is what one wants to read."""
     finished = [pod for pod in pods if pod.finished and not pod.leaving]
     finished.sort(key=_created, reverse=True)
-    return finished[KEPT_FINISHED_PODS:]
+    return finished[kept:]
 
 
 def fleet_status(
@@ -148,6 +152,7 @@ def fleet_status(
     open_pods = [pod for pod in ready if pod.revision == fleet.revision and not _closed(snapshot, pod)]
     slots = sum(pod.slots for pod in live)
     free = sum(max(pod.slots - snapshot.sessions.get(pod.metadata.uid, 0), 0) for pod in open_pods)
+    free = 0 if fleet.deleting else free
     meta = fleet.runtime.metadata
     conditions = shown.conditions
     for condition in (_available(len(ready), size.pods, now), _progressing(snapshot, fleet, size.pods, now)):
@@ -185,7 +190,7 @@ def _surplus(snapshot: FleetSnapshot, pods: Sequence[Pod], count: int) -> list[P
 def _outdated(snapshot: FleetSnapshot, current: Sequence[Pod], old: Sequence[Pod], wanted: int) -> list[Pod]:
     """Empty pods of old revisions, as far as the new ones already stand in for them: all but one until the new
     revision has proven itself, and none once its sessions fail."""
-    if snapshot.trial.failing and snapshot.fleet is not None:
+    if snapshot.trial.failing and snapshot.fleet is not None and not snapshot.fleet.deleting:
         return []
     standing = sum(pod.ready for pod in current) + len(old) - wanted
     kept = 0 if _proven(snapshot, current) or not wanted else 1
@@ -204,6 +209,8 @@ def _label_ends(snapshot: FleetSnapshot, pod: Pod) -> float | None:
     if not pod.busy or snapshot.sessions.get(pod.metadata.uid, 0):
         return None
     since = snapshot.empty_since.get(pod.metadata.uid)
+    if snapshot.fleet is not None and snapshot.fleet.deleting:
+        return since  # nothing will come that the label would have to be put on again for
     return since + IDLE_AFTER_SECONDS if since is not None else None
 
 
@@ -230,7 +237,9 @@ def _available(ready: int, wanted: int, now: datetime) -> Condition:
 def _progressing(snapshot: FleetSnapshot, fleet: Fleet, wanted: int, now: datetime) -> Condition:
     reason, message, good = "Complete", f"all pods have revision {fleet.revision}", True
     live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
-    if snapshot.template_error:
+    if fleet.deleting:
+        reason, message = DELETING, waits_for(snapshot.pods, snapshot.sessions)
+    elif snapshot.template_error:
         reason, message, good = "TemplateInvalid", snapshot.template_error[:2000], False
     elif snapshot.attempts.failures > 1:
         failed, why = snapshot.attempts.failures, snapshot.attempts.why

@@ -132,8 +132,11 @@ def wait_notice(session: AgentSession, snapshot: Snapshot) -> Answer:
 def cause(session: AgentSession, snapshot: Snapshot) -> tuple[WaitReason, str]:
     """Why the session waits, for people."""
     name = session.spec.runtime
-    if runtime_key(session) not in snapshot.fleets:
+    fleet = snapshot.fleets.get(runtime_key(session))
+    if fleet is None:
         return WaitReason.RUNTIME_NOT_FOUND, f"there is no AgentRuntime {name!r} in this namespace: create it"
+    if fleet.deleting:
+        return WaitReason.RUNTIME_DELETING, f"AgentRuntime {name!r} is being deleted and takes no new session"
     if session.spec.pod_name is not None:
         return WaitReason.POD_NOT_AVAILABLE, f"pod {session.spec.pod_name} is not ready or has no free slot"
     return WaitReason.NO_FREE_SLOT, f"no ready pod of AgentRuntime {name!r} has a free slot"

@@ -52,6 +52,11 @@ class Fleet:
     runtime: AgentRuntime
     revision: str
 
+    @property
+    def deleting(self) -> bool:
+        """It takes no new session and makes no pod; calls go on to their end."""
+        return self.runtime.metadata.deletion_timestamp is not None
+
 
 class Tally(Protocol):
     """Read access to the slot ledger: sessions that count, writes under way included."""

@@ -12,6 +12,7 @@ from greenroom_core.model.runtime import (
     AgentRuntime,
     Autoscaling,
     Placement,
+    Queue,
     RuntimeLimits,
     RuntimeSpec,
     UpdateStrategy,
@@ -42,6 +43,7 @@ def session(
     deleting: bool = False,
     close: bool = False,
     spec: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
     **status: Any,
 ) -> AgentSession:
     return AgentSession(
@@ -52,6 +54,7 @@ def session(
             resource_version="7",
             creation_timestamp=ago(age),
             deletion_timestamp=ago(1) if deleting else None,
+            labels=labels or {},
             annotations={names.CLOSE_REQUESTED: "now"} if close else {},
             finalizers=(names.LEAVE_CALL,) if finalizer else (),
         ),
@@ -101,9 +104,11 @@ def fleet(
     defaults: SessionDefaults | None = None,
     revision: str = REVISION,
     deleting: bool = False,
+    held: bool = True,
     scaling: Autoscaling | None = None,
     slots: int = 10,
     surge: int | str = "25%",
+    queue: Queue | None = None,
 ) -> Fleet:
     runtime = AgentRuntime(
         metadata=ObjectMeta(
@@ -113,6 +118,7 @@ def fleet(
             resource_version="1",
             generation=1,
             deletion_timestamp=ago(1) if deleting else None,
+            finalizers=(names.DRAIN,) if held else (),
         ),
         spec=RuntimeSpec(
             template=TEMPLATE,
@@ -121,6 +127,7 @@ def fleet(
             autoscaling=scaling,
             update_strategy=UpdateStrategy(max_surge=surge),
             limits=RuntimeLimits(max_concurrent_sessions=concurrent, max_sessions_per_call=per_call),
+            queue=queue or Queue(),
             placement=placement,
             session_defaults=defaults or SessionDefaults(),
         ),
