@@ -31,6 +31,8 @@ class Terminal:
         self._ended: int | None = None
         self._process, self._screen = pty.fork()
         if self._process == 0:  # pragma: no cover - the child
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)  # what a shell has ignored for a job in the background
             os.execve(sys.executable, [sys.executable, *words], {**os.environ, **(environment or {})})
 
     @property
