@@ -140,6 +140,11 @@ class NoSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class Full:
+    """No slot is free, and the runtime lets nobody wait for one. No agent was started, and none will be."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaving:
     """This process is shutting down. No agent was started, and none will be."""
 
@@ -170,7 +175,7 @@ class KeyReused:
 
 
 StartOutcome = (
-    Started | Accepted | LimitReached | NoSlot | Leaving | EndedEarly | AgentFailed | RequestRefused | KeyReused
+    Started | Accepted | LimitReached | NoSlot | Full | Leaving | EndedEarly | AgentFailed | RequestRefused | KeyReused
 )
 
 

@@ -29,6 +29,7 @@ _LIMITS = {
 Failure = (
     backend.LimitReached
     | backend.NoSlot
+    | backend.Full
     | backend.Leaving
     | backend.EndedEarly
     | backend.AgentFailed
@@ -50,7 +51,7 @@ _MEANINGS = {
     409: "The session was closed by somebody before its agent was built",
     413: "The body is too large",
     422: "The request is invalid",
-    429: "A limit is reached; no agent was started",
+    429: "A limit is reached, or no slot is free where nobody waits for one; no agent was started",
     500: "The agent could not be started",
     503: "Not now; no agent was started. Try again after the seconds in Retry-After",
 }
@@ -63,6 +64,10 @@ def start_failed(outcome: Failure) -> HTTPException:
             return _problem(429, _LIMITS[limit], RETRY_LIMIT_SECONDS)
         case backend.NoSlot():
             return _problem(503, "No free slot came in time; no agent was started", RETRY_SLOT_SECONDS)
+        case backend.Full():
+            return _problem(
+                429, "No slot is free, and nobody waits for one here; no agent was started", RETRY_SLOT_SECONDS
+            )
         case backend.Leaving():
             return not_ready()
         case backend.EndedEarly():

@@ -80,7 +80,7 @@ def refusal(session: AgentSession) -> Exception:
             return MaxSessionsPerCallExceeded(_limit(message))
         case EndReason.MAX_CONCURRENT_SESSIONS:
             return MaxConcurrentSessionsExceeded(_limit(message))
-        case EndReason.START_DEADLINE:
+        case EndReason.START_DEADLINE | EndReason.NO_CAPACITY:
             return NoFreeSlot(message)
         case EndReason.INVALID_SPEC:
             return InvalidParameters(message)

@@ -115,8 +115,12 @@ class ClusterBackend:
         return seen(session) if session is not None else None
 
     def place_in_queue(self, session: SessionInfo) -> QueuePlace | None:
-        known = self._view.known(session.session_id)
-        return place(known, self._view.sessions.store, self._view.clock.wall()) if known is not None else None
+        view = self._view
+        known, runtime = view.known(session.session_id), view.runtimes.store.named(view.namespace, session.runtime)
+        if known is None:
+            return None
+        fair_by = runtime.spec.queue.fair_by if runtime is not None else None
+        return place(known, view.sessions.store, view.clock.wall(), fair_by)
 
     async def list(self, query: ListQuery) -> Listing:
         if not self._view.synced:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from greenroom_api.backend import (
     AgentFailed,
     EndedEarly,
+    Full,
     Limit,
     LimitReached,
     NoSlot,
@@ -58,6 +59,8 @@ def start_outcome(session: AgentSession) -> StartOutcome | None:
             return LimitReached(Limit.CONCURRENT_SESSIONS)
         case EndReason.START_DEADLINE:
             return NoSlot()
+        case EndReason.NO_CAPACITY:
+            return Full()
         case EndReason.INVALID_SPEC:
             return RequestRefused(message or "the session's spec is invalid")
         case EndReason.CLOSE_REQUESTED | EndReason.DELETED:
@@ -68,7 +71,7 @@ def start_outcome(session: AgentSession) -> StartOutcome | None:
 
 def refused(outcome: StartOutcome) -> bool:
     """The client was told that there is no such session, so none is to be left."""
-    return isinstance(outcome, LimitReached | NoSlot | RequestRefused)
+    return isinstance(outcome, LimitReached | NoSlot | Full | RequestRefused)
 
 
 def holds_a_place(session: AgentSession) -> bool:

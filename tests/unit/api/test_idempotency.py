@@ -116,7 +116,7 @@ async def test_a_key_whose_start_failed_gives_that_failure() -> None:
         assert api.sent("POST") == 1
 
 
-@pytest.mark.parametrize("reason", ["MaxSessionsPerCall", "StartDeadline"])
+@pytest.mark.parametrize("reason", ["MaxSessionsPerCall", "StartDeadline", "NoCapacity"])
 @virtual
 async def test_a_refused_key_starts_anew_once_the_record_is_gone(reason: str) -> None:
     async with rig() as api:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.unit.api.rig import rig, virtual
 
 from greenroom_api.backend import QueuePlace
@@ -19,9 +20,11 @@ FIVE_MINUTES = 300
 
 
 def session(
-    name: str, *, age: float = 10.0, priority: int = 0, runtime: str = "default", **status: Any
+    name: str, *, age: float = 10.0, priority: int = 0, runtime: str = "default", team: str = "", **status: Any
 ) -> AgentSession:
-    meta = ObjectMeta(name=name, namespace="ns", uid=name, creation_timestamp=NOW - timedelta(seconds=age))
+    labels = {"team": team} if team else {}
+    created = NOW - timedelta(seconds=age)
+    meta = ObjectMeta(name=name, namespace="ns", uid=name, creation_timestamp=created, labels=labels)
     return AgentSession(
         metadata=meta,
         spec=SessionSpec(call_id="c", priority=priority, runtime=runtime),
@@ -29,13 +32,13 @@ def session(
     )
 
 
-def bound(name: str, ago: float) -> AgentSession:
+def bound(name: str, ago: float, team: str = "") -> AgentSession:
     at = NOW - timedelta(seconds=ago)
-    return session(name, phase=Phase.RUNNING, pod_uid="p", pod_name="p", attempt=1, scheduled_at=at)
+    return session(name, team=team, phase=Phase.RUNNING, pod_uid="p", pod_name="p", attempt=1, scheduled_at=at)
 
 
-def position(mine: AgentSession, *others: AgentSession) -> int | None:
-    found = place(mine, [mine, *others], NOW)
+def position(mine: AgentSession, *others: AgentSession, fair_by: str | None = None) -> int | None:
+    found = place(mine, [mine, *others], NOW, fair_by)
     return found.position if found is not None else None
 
 
@@ -46,6 +49,19 @@ def test_priority_goes_first_and_then_age() -> None:
     assert position(mine, session("urgent", age=1, priority=5)) == 2
     assert position(mine, session("elsewhere", age=20, runtime="other")) == 1
     assert position(mine, bound("bound", 5), session("over", age=20, phase=Phase.CLOSED)) == 1
+
+
+def test_callers_take_turns_where_the_runtime_says_so() -> None:
+    mine = session("mine", age=1, team="red")
+    blue = [session(f"blue-{number}", age=50 - number, team="blue") for number in range(20)]
+    assert position(mine, *blue) == 21
+    assert position(mine, *blue, fair_by="team") == 2, "after the oldest of blue's"
+    assert position(mine, *blue, bound("b", 5, team="blue"), fair_by="team") == 1, "blue holds a slot, red none"
+    assert position(mine, *blue, bound("r", 5, team="red"), fair_by="team") == 3
+    assert position(mine, *blue, session("other", age=9, team="blue", priority=1), fair_by="team") == 2
+    elsewhere = bound("e", 5, team="red")
+    other_runtime = structs.replace(elsewhere, spec=structs.replace(elsewhere.spec, runtime="other"))
+    assert position(mine, *blue, other_runtime, fair_by="team") == 2, "what it holds elsewhere is no matter here"
 
 
 @pytest.mark.parametrize(

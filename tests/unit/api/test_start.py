@@ -64,6 +64,7 @@ async def test_names_are_uuids_and_differ() -> None:
         ("MaxSessionsPerCall", 429, "Reached maximum number of sessions for this call"),
         ("MaxConcurrentSessions", 429, "Reached maximum number of concurrent sessions"),
         ("StartDeadline", 503, "No free slot came in time; no agent was started"),
+        ("NoCapacity", 429, "No slot is free, and nobody waits for one here; no agent was started"),
         ("InvalidSpec", 422, "nobody takes parameter 'x'"),
         ("CloseRequested", 409, "Session was closed before it started"),
     ],
@@ -79,7 +80,9 @@ async def test_an_end_before_running_is_an_error(reason: str, status: int, detai
         assert ("retry-after" in answer.headers) == (status in (429, 503))
 
 
-@pytest.mark.parametrize("reason", ["MaxSessionsPerCall", "MaxConcurrentSessions", "StartDeadline", "InvalidSpec"])
+@pytest.mark.parametrize(
+    "reason", ["MaxSessionsPerCall", "MaxConcurrentSessions", "StartDeadline", "NoCapacity", "InvalidSpec"]
+)
 @virtual
 async def test_a_refused_session_leaves_no_record(reason: str) -> None:
     async with rig() as api:
