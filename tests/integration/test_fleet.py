@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from tests.invariants import events
+from tests.invariants.events import Kind
 from tests.stack import FleetPlan, Stack
+from tests.stack.kubectl import manifest, session
 from tests.stack.programs import OPERATOR_ACCOUNT, Program
 
 from greenroom_core.clock import SystemClock
@@ -110,15 +112,50 @@ async def test_pods_that_cannot_start_are_counted_and_stop_nobody_else(stack: St
     await stack.api.close("meanwhile", answer.session_id)
 
 
-async def test_without_its_runtime_idle_pods_go_and_a_call_is_finished(stack: Stack) -> None:
-    await stack.apply_fleet(FleetPlan(name="leaving", pods=2, slots=1))
+async def test_a_deleted_runtime_waits_for_its_call_and_goes_after_its_last_pod(stack: Stack) -> None:
+    plan = FleetPlan(name="leaving", pods=2, slots=2)
+    await stack.apply_fleet(plan)
     await stack.until_pods_ready(2, "leaving")
-    answer = await stack.api.start("last-call", runtime="leaving")
-    await stack.kubectl.ok("delete", "agentruntime/leaving")
-    await stack.recorder.until(lambda: len(stack.open_pods("leaving")) == 1, 30, "the idle pod gone")
-    assert events.phase(await stack.until_phase(answer.session_id, "Running")) == "Running"
-    await stack.api.close("last-call", answer.session_id)
-    await stack.until_ended(answer.session_id)
+    started = await stack.api.start("last-call", runtime="leaving")
+    held = events.status(await stack.until_phase(started.session_id, "Running"))["podName"]
+    await stack.kubectl.ok("delete", "agentruntime/leaving", "--wait=false")
+    await stack.recorder.until(lambda: stack.open_pods("leaving") == [held], 30, "the idle pod gone")
+    status = await runtime_status(stack, "leaving", lambda s, r: (s["pods"], r.get("Progressing")) == (1, "Deleting"))
+    [message] = [c["message"] for c in status["conditions"] if c["type"] == "Progressing"]
+    assert message.endswith("1 session to go")
+    assert status["freeSlots"] == 0, "the other slot of the pod is for nobody"
+
+    again = await stack.kubectl.run("create", "-f", "-", given=manifest(plan.body(stack.journal.path)))
+    assert (again.status, "AlreadyExists" in again.err) == (1, True), again.err
+    await stack.kubectl.apply(session("late", "late-call", runtime="leaving", limits={"startDeadlineSeconds": 5}))
+    late = await stack.until_ended("late")
+    assert (late["reason"], late.get("attempt", 0)) == ("StartDeadline", 0)
+    assert "is being deleted" in late["message"]
+    shown = await stack.kubectl.ok("describe", "agentruntime/leaving")
+    assert "takes no new session" in shown.split("Events:")[1], shown
+
+    alive = events.status(await stack.until_phase(started.session_id, "Running"))
+    assert (alive["podName"], alive["attempt"]) == (held, 1)
+    await stack.api.close("last-call", started.session_id)
+    assert (await stack.until_ended(started.session_id))["reason"] == "CloseRequested"
+    await stack.recorder.until(lambda: stack.recorder.runtime("leaving") is None, 30, "the AgentRuntime gone")
+    await stack.recorder.until(lambda: not pods_of(stack, "leaving"), 10, "its pods gone")
+    gone = [event for event in stack.recorder.events if event.gone and belongs(event.body, "leaving")]
+    assert [event.kind for event in gone].count(Kind.POD) == 2
+    assert max(gone, key=lambda event: event.version).kind is Kind.RUNTIME, "its owner outlived both pods"
+
+    await stack.apply_fleet(plan)
+    await stack.until_pods_ready(2, "leaving")
+    await stack.kubectl.ok("delete", "agentruntime/leaving", "--timeout=30s")
+    await stack.recorder.until(lambda: not pods_of(stack, "leaving"), 10, "its pods gone")
+
+
+def belongs(body: Mapping[str, Any], runtime: str) -> bool:
+    return events.label(body, names.RUNTIME_LABEL) == runtime or events.name(body) == runtime
+
+
+def pods_of(stack: Stack, runtime: str) -> list[str]:
+    return [events.name(pod) for pod in stack.recorder.pods() if belongs(pod, runtime)]
 
 
 async def test_kopf_run_is_the_same_operator(
