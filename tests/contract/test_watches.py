@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.contract.door import Door, on_both, on_fake, session
+from tests.contract.door import Door, Events, on_both, on_fake, session, unique
 from tests.contract.test_status_writes import NOTES, notes_crd
 
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import Expired
-from greenroom_core.kube.kinds import SESSIONS, loose
+from greenroom_core.kube.kinds import NODES, SESSIONS, loose
 from greenroom_core.model.names import LEAVE_CALL
 
 SESSIONS_META = loose(SESSIONS.base, SESSIONS.plural)
@@ -73,6 +73,24 @@ async def test_watch_of_what_has_no_pod_yet_loses_a_session_at_its_bind_and_keep
     ]
     page = await door.client.list(SESSIONS, Selection(door.namespace, fields="status.podName=", labels="team=a"))
     assert [item.metadata.name for item in page.items] == ["refused"]
+
+
+@on_both
+async def test_a_watch_of_cordoned_nodes_gets_one_at_its_cordon_and_loses_it_at_its_uncordon(door: Door) -> None:
+    name, other = unique("node"), unique("node")
+    for node in (name, other):
+        await door.client.create(NODES, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+    cordoned = Selection(fields="spec.unschedulable=true")
+    page = await door.client.list(NODES, cordoned)
+    assert not {name, other} & {node.metadata.name for node in page.items}
+    async with door.client.watch(NODES, cordoned, page.version) as stream:
+        events = Events(stream, door.clock)
+        for closed in (True, False):
+            await door.client.merge_patch(NODES, None, name, {"spec": {"unschedulable": closed}})
+        seen = [await events.next() for _ in range(2)]
+    assert [(type_, body["metadata"]["name"]) for type_, body in seen] == [("ADDED", name), ("DELETED", name)]
+    open_nodes = await door.client.list(NODES, Selection(fields="spec.unschedulable=false"))
+    assert {name, other} <= {node.metadata.name for node in open_nodes.items}
 
 
 @on_both

@@ -75,14 +75,25 @@ async def test_the_notes_say_what_to_do_where_there_is_no_runtime(release: Relea
 async def test_each_account_may_do_what_the_list_says_and_nothing_else(release: Release, cluster: ControlPlane) -> None:
     await release.install({})
     listed: dict[str, Sequence[roles.Rule]] = {
-        "greenroom-operator": [*roles.OPERATOR, *roles.OPERATOR_LEASE],
+        "greenroom-operator": [*roles.OPERATOR, *roles.OPERATOR_LEASE, *roles.OPERATOR_NODES],
         "greenroom-api": roles.API,
         "greenroom-runtime": roles.RUNTIME,
     }
     for account, rules in listed.items():
         expected = set().union(*map(spelled_out, rules))
         assert await rights(cluster, release.namespace, account) == expected, account
-        assert await rights(cluster, "kube-system", account, home=release.namespace) == set(), account
+        everywhere = roles.OPERATOR_NODES if account == "greenroom-operator" else ()
+        beyond = set().union(*map(spelled_out, everywhere))
+        assert await rights(cluster, "kube-system", account, home=release.namespace) == beyond, account
+
+
+async def test_without_watching_nodes_nobody_may_do_anything_beyond_the_namespace(
+    release: Release, cluster: ControlPlane
+) -> None:
+    await release.install({"operator": {"watchNodes": False}})
+    expected = set().union(*map(spelled_out, [*roles.OPERATOR, *roles.OPERATOR_LEASE]))
+    assert await rights(cluster, release.namespace, "greenroom-operator") == expected
+    assert await rights(cluster, "kube-system", "greenroom-operator", home=release.namespace) == set()
 
 
 def key(body: Body) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """All three programs in one process on virtual time, against the API server in memory.
 
-The node that pods run on is played here: it makes each Pod of the operator a running `RuntimePod`.
+The node that pods run on is played here: it makes each Pod of the operator a running `RuntimePod`. A test that cares
+makes Node objects; pods come to those that are not cordoned.
 """
 
 from __future__ import annotations
@@ -192,7 +193,9 @@ class Stage:
 
     async def _live(self, pod: Pod) -> None:
         meta = pod.metadata
-        target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "node"}}
+        target = {"target": {"apiVersion": "v1", "kind": "Node", "name": await self._schedule()}}
+        if self._pods.store.get(meta.uid) is None:
+            return  # deleted before a node could take it
         binding = {"metadata": {"name": meta.name}, **target}
         await self._node.create(loose("/api/v1", "pods"), NAMESPACE, binding, f"{meta.name}/binding")
         failing = pod.spec.containers[0].get("image") == self.failing_image
@@ -228,6 +231,15 @@ class Stage:
         finally:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
+
+    async def _schedule(self) -> str:
+        """The first node that is not cordoned, as soon as there is one; "node" where the test has made none."""
+        while nodes := self.server.objects("nodes"):
+            for node in nodes:
+                if not node.get("spec", {}).get("unschedulable"):
+                    return str(node["metadata"]["name"])
+            await self.clock.sleep(STEP_SECONDS)
+        return "node"
 
     async def _unbuildable(self, **_: Any) -> Any:
         """Warms up well and fails in every session, as a wrong key does."""
