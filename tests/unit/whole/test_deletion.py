@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.fakes.apiserver import Faults
 from tests.fakes.virtual_time import run_virtual
 from tests.unit.whole.stage import NAMESPACE, Stage, stage
+from tests.unit.whole.test_bad_days import BadDay
 from tests.unit.whole.test_fleets import events_of, live_pods
 
 from greenroom_core.kube.client import Selection
@@ -251,6 +253,61 @@ def test_lost_answers_and_changes_by_others_only_delay_it() -> None:
             await until_runtime_gone(here)
             assert faults.refused
             assert faults.lost
+
+    run_virtual(story())
+
+
+def test_without_an_operator_the_finalizer_comes_off_by_hand_and_the_next_clears_up() -> None:
+    async def story() -> None:
+        async with stage() as here:
+            _, first = here.start_operator("first")
+            pod = await with_a_call(here)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await delete_runtime(here)
+            await here.clock.sleep(300)
+            assert await runtime_of(here) is not None
+            await here.client.merge_patch(RUNTIMES, NAMESPACE, "default", {"metadata": {"finalizers": None}})
+            assert await runtime_of(here) is None
+            here.start_operator("second")
+            async with here.clock.timeout(60):
+                while await live_pods(here) != [pod]:
+                    await here.clock.sleep(0.1)
+            assert (await here.get("live")).status.phase is Phase.RUNNING
+            await here.close("live")
+            async with here.clock.timeout(120):
+                while await live_pods(here):
+                    await here.clock.sleep(0.1)
+
+    run_virtual(story())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_on_a_bad_day_it_is_drained_all_the_same(seed: int) -> None:
+    """Faults on every connection, and leaders that are killed at any moment of it."""
+
+    async def story() -> None:
+        async with stage() as here:
+            random = Random(seed)
+            faults = BadDay(here, Random(seed + 1))
+            here.pod_faults = faults
+            _, leader = here.start_operator("operator-0")
+            here.transports[-1].faults = faults
+            pod = await with_a_call(here)
+            await delete_runtime(here)
+            for number in range(1, 5):
+                await here.clock.sleep(random.choice([0.05, 0.4, 3.0, 20.0]))
+                leader.cancel()
+                await asyncio.gather(leader, return_exceptions=True)
+                _, leader = here.start_operator(f"operator-{number}")
+                here.transports[-1].faults = faults
+            await here.clock.sleep(30)
+            live = await here.get("live")
+            assert (live.status.phase, live.status.attempt, live.status.pod_name) == (Phase.RUNNING, 1, pod)
+            assert await runtime_of(here) is not None
+            await here.close("live")
+            await here.until("live", lambda s: s.ended)
+            await until_runtime_gone(here, seconds=400)
 
     run_virtual(story())
 
