@@ -11,6 +11,7 @@ from tests.invariants.ends import Ends
 from tests.invariants.events import Event, Kind
 from tests.invariants.keys import KeyedAnswer, differing
 from tests.invariants.limits import Limits
+from tests.invariants.refusals import Refusals
 from tests.invariants.replay import Rule, State, replay
 from tests.invariants.slots import Capacity, NoIdleWait
 from tests.invariants.steps import NoBindAfterClose, Steps
@@ -55,6 +56,7 @@ def check(
         Steps(),
         NoBindAfterClose(),
         Limits(tolerance.decision_seconds),
+        Refusals(tolerance.decision_seconds),
         Ends(),
     )
     found: list[tuple[str, str, str]] = []

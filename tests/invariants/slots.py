@@ -49,13 +49,13 @@ class NoIdleWait:
     def see(self, step: Step, state: State) -> Iterator[tuple[str, str]]:
         # What held until just now is judged first, then what holds from now on.
         yield from self._judge(state)
-        runtime = _runtime_of(step)
+        runtime = runtime_of_step(step)
         waiting = self._waiting[runtime]
         if step.event.kind is Kind.SESSION:
             self._note(step, runtime, state.at)
-        free = _free_pods(runtime, state) if waiting else set()
+        free = free_pods(runtime, state) if waiting else set()
         for uid, body in waiting.items():
-            if _may_use(body, free):
+            if may_use(body, free):
                 self._since.setdefault(uid, state.at)
             else:
                 self._since.pop(uid, None)
@@ -84,7 +84,7 @@ class NoIdleWait:
                 yield uid, f"waited {whole:.1f} s beside a free slot, {quiet:.1f} s since the last bind"
 
 
-def _runtime_of(step: Step) -> str:
+def runtime_of_step(step: Step) -> str:
     body = step.event.body
     match step.event.kind:
         case Kind.SESSION:
@@ -99,16 +99,16 @@ def _waits(session: Mapping[str, Any]) -> bool:
     return not events.ended(session) and events.pod_uid(session) is None and not events.end_asked(session)
 
 
-def _may_use(session: Mapping[str, Any], free: set[str]) -> bool:
+def may_use(session: Mapping[str, Any], free: set[str]) -> bool:
     named = session["spec"].get("podName")
     return named in free if named else bool(free)
 
 
-def _free_pods(runtime: str, state: State) -> set[str]:
+def free_pods(runtime: str, state: State) -> set[str]:
     """Names of the pods with a free slot. During a rollout only those count that are surely of the new revision."""
     fleet = state.runtime_named(runtime)
     pods = {uid: pod for uid, pod in state.pods.items() if events.label(pod, names.RUNTIME_LABEL) == runtime}
-    if fleet is None or not pods:
+    if fleet is None or events.deleting(fleet) or not pods:
         return set()
     newest = max(pods.values(), key=lambda pod: (pod["metadata"]["creationTimestamp"], events.name(pod)))
     revision = events.label(newest, names.REVISION_LABEL)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from greenroom_api.backend import QueuePlace
 from greenroom_core.model.meta import ConditionStatus, find
-from greenroom_core.model.queue import holding, turn, turns, waits
+from greenroom_core.model.queue import shares_of, turn, turns, waits
 from greenroom_core.model.session import SCHEDULED
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _before(session: AgentSession, of_runtime: Sequence[AgentSession], fair_by: 
     if fair_by is None:
         mine = turn(session)
         return sum(1 for other in waiting if turn(other) < mine)
-    order = turns([session, *waiting], fair_by, holding(of_runtime, fair_by))
+    order = turns([session, *waiting], fair_by, shares_of(of_runtime, fair_by))
     return next(number for number, other in enumerate(order) if other is session)
 
 

@@ -5,7 +5,8 @@ The operator binds in this order, the API tells clients their place in it.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
+from dataclasses import dataclass
 from datetime import timedelta
 from heapq import heapify, heappop, heappush
 from itertools import groupby
@@ -45,33 +46,52 @@ def turn(session: AgentSession) -> tuple[bool, int, datetime, str]:
     return session.spec.pod_name is None, -session.spec.priority, waiting_since(session), session.metadata.uid
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a caller has had of one runtime: slots `held` now, and when it was given one last (None: never)."""
+
+    held: int = 0
+    served_at: datetime | None = None
+
+
 def turns(
-    waiting: Iterable[AgentSession], fair_by: str | None = None, holding: Mapping[str, int] | None = None
+    waiting: Iterable[AgentSession], fair_by: str | None = None, shares: Mapping[str, Share] | None = None
 ) -> list[AgentSession]:
     """Those who wait for slots of one runtime, in the order in which they get them. O(n log n).
 
     Without `fair_by`, a label's key, in the order of `turn`. With it, callers of equal priority take turns: next is
-    the oldest of the caller with the fewest slots, those that it holds (`holding`, by caller) and those that it has
-    been given on the way counted together; among callers with as many, whoever has waited longest.
+    the oldest of the caller with the fewest slots, what it holds and what it is given on the way counted together;
+    among callers with as many, of the one that was given a slot longest ago, or never.
     """
     ordered = sorted(waiting, key=turn)
     if fair_by is None:
         return ordered
-    shares = Counter(holding or {})
+    given = _Given(shares or {})
     fair: list[AgentSession] = []
     for rank, group in groupby(ordered, key=lambda session: turn(session)[:2]):
         equals = list(group)
         if rank[0]:
-            equals = _in_turns(equals, fair_by, shares)
+            equals = _in_turns(equals, fair_by, given)
         else:  # a launcher's own starts: nobody else gets slots of their pod, but they count
-            shares.update(caller(session, fair_by) for session in equals)
+            for session in equals:
+                given.give(caller(session, fair_by))
         fair += equals
     return fair
 
 
-def holding(sessions: Iterable[AgentSession], fair_by: str) -> Counter[str]:
-    """How many slots each caller holds, of sessions of one runtime."""
-    return Counter(caller(session, fair_by) for session in sessions if session.bound)
+def shares_of(sessions: Iterable[AgentSession], fair_by: str) -> dict[str, Share]:
+    """Each caller's share, of all sessions of one runtime that are on record, ended ones too."""
+    found: dict[str, Share] = {}
+    for session in sessions:
+        name = caller(session, fair_by)
+        share, at = found.get(name, Share()), session.status.scheduled_at
+        found[name] = Share(share.held + session.bound, later(share.served_at, at))
+    return found
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """None is before every time."""
+    return max((at for at in (one, other) if at is not None), default=None)
 
 
 def caller(session: AgentSession, fair_by: str) -> str:
@@ -79,18 +99,40 @@ def caller(session: AgentSession, fair_by: str) -> str:
     return session.metadata.labels.get(fair_by, "")
 
 
-def _in_turns(equals: Iterable[AgentSession], fair_by: str, shares: Counter[str]) -> list[AgentSession]:
-    """Sessions of one priority, oldest first, as their callers take turns; `shares` grows with each."""
+class _Given:
+    """Shares with what is given on the way; the more a rank, the later the turn."""
+
+    def __init__(self, shares: Mapping[str, Share]) -> None:
+        self._shares = shares
+        self._given: dict[str, tuple[int, int]] = {}
+        self._number = 0
+
+    def give(self, name: str) -> None:
+        self._number += 1
+        self._given[name] = (self._given.get(name, (0, 0))[0] + 1, self._number)
+
+    def rank(self, name: str) -> tuple[int, int, float]:
+        """Slots, then when the last one was given: the ones given here are later than all before."""
+        share = self._shares.get(name, _NO_SHARE)
+        more, number = self._given.get(name, (0, 0))
+        return share.held + more, number, share.served_at.timestamp() if share.served_at is not None else 0.0
+
+
+_NO_SHARE = Share()
+
+
+def _in_turns(equals: Iterable[AgentSession], fair_by: str, given: _Given) -> list[AgentSession]:
+    """Sessions of one priority, oldest first, as their callers take turns."""
     lines: dict[str, deque[AgentSession]] = {}
     for session in equals:
         lines.setdefault(caller(session, fair_by), deque()).append(session)
-    heads = [(shares[name], turn(line[0]), name) for name, line in lines.items()]
+    heads = [(given.rank(name), turn(line[0]), name) for name, line in lines.items()]
     heapify(heads)
     order = []
     while heads:
         _, _, name = heappop(heads)
         order.append(lines[name].popleft())
-        shares[name] += 1
+        given.give(name)
         if lines[name]:
-            heappush(heads, (shares[name], turn(lines[name][0]), name))
+            heappush(heads, (given.rank(name), turn(lines[name][0]), name))
     return order

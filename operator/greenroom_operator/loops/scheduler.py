@@ -76,7 +76,7 @@ class Scheduler:
         metrics: OperatorMetrics,
         events: Events,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger(sessions.store)
         self.pods_in_label: set[str] = set()
         self.on_short: Callable[[RuntimeKey], None] = lambda _: None
         self._short: dict[RuntimeKey, int] = {}

@@ -115,8 +115,8 @@ class _Cycle:
         fair_by, meta = fleet.runtime.spec.queue.fair_by, fleet.runtime.metadata
         if fair_by is None or not admitted:
             return turns(admitted)
-        holding = self._snapshot.tally.held_by_callers(RuntimeKey(meta.namespace, meta.name), fair_by)
-        return turns(admitted, fair_by, holding)
+        shares = self._snapshot.tally.shares(RuntimeKey(meta.namespace, meta.name), fair_by)
+        return turns(admitted, fair_by, shares)
 
     def _refuse(self, session: AgentSession, refusal: Ending) -> None:
         fields = status.end(session, *refusal, self._snapshot.epoch, self._snapshot.now)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from greenroom_core.model.pod import Pod
+    from greenroom_core.model.queue import Share
     from greenroom_core.model.runtime import AgentRuntime
     from greenroom_core.model.session import AgentSession
 
@@ -65,7 +66,7 @@ class Tally(Protocol):
     def in_runtime(self, runtime: RuntimeKey) -> int: ...
     def in_call(self, call: CallKey) -> int: ...
     def on_pod(self, pod_uid: str) -> int: ...
-    def held_by_callers(self, runtime: RuntimeKey, fair_by: str) -> Mapping[str, int]: ...
+    def shares(self, runtime: RuntimeKey, fair_by: str) -> Mapping[str, Share]: ...
 
 
 @dataclass(frozen=True, slots=True)

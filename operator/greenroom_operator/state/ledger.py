@@ -9,11 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from greenroom_operator.planning.values import CallKey, RuntimeKey, call_key
+from greenroom_operator.planning.values import CallKey, RuntimeKey, call_key, runtime_key
+from greenroom_operator.state.shares import Shares
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from greenroom_core.model.queue import Share
     from greenroom_core.model.session import AgentSession
 
 
@@ -27,23 +29,11 @@ class Entry:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """How many slots of one runtime each value of a label holds."""
-
-    label: str
-    held: Counter[str] = field(default_factory=Counter)
-
-    def count(self, entry: Entry, step: int) -> None:
-        if entry.pod_uid is not None:
-            caller = entry.labels.get(self.label, "")
-            self.held[caller] += step
-            if not self.held[caller]:
-                del self.held[caller]
-
-
 class Ledger:
-    def __init__(self) -> None:
+    """`known` are all sessions on record: what is to be counted by caller starts from them."""
+
+    def __init__(self, known: Iterable[AgentSession] = ()) -> None:
+        self._known = known
         self._entries: dict[str, Entry] = {}
         self._by_runtime: Counter[RuntimeKey] = Counter()
         self._by_call: Counter[CallKey] = Counter()
@@ -65,20 +55,26 @@ class Ledger:
     def on_pod(self, pod_uid: str) -> int:
         return self._by_pod[pod_uid]
 
-    def held_by_callers(self, runtime: RuntimeKey, fair_by: str) -> Mapping[str, int]:
-        """Slots by the label's value; counted through once, and kept from then on while that label is asked for."""
+    def shares(self, runtime: RuntimeKey, fair_by: str) -> Mapping[str, Share]:
+        """By the label's value. Counted through once, and kept from then on while that label is asked for."""
         shares = self._shares.get(runtime)
-        if shares is None or shares.label != fair_by:
+        if shares is None or shares.label != fair_by or shares.overgrown:
             shares = self._shares[runtime] = Shares(fair_by)
+            for session in self._known:
+                if runtime_key(session) == runtime:
+                    shares.served(session)
             for entry in self._entries.values():
                 if entry.call.runtime == runtime:
-                    shares.count(entry, 1)
-        return shares.held
+                    shares.count(entry.labels, entry.pod_uid, 1)
+            shares.counted_through()
+        return shares.by_caller
 
     def observe(self, session: AgentSession) -> None:
         """Takes the session as the API server has it. An unbound one counts only once admitted."""
         uid = session.metadata.uid
         entry = self._entries.get(uid)
+        if (shares := self._shares.get(runtime_key(session))) is not None:
+            shares.served(session)
         if session.ended:
             self.remove(uid)
         elif session.bound:
@@ -115,7 +111,7 @@ class Ledger:
 
     def _count(self, entry: Entry, step: int) -> None:
         if (shares := self._shares.get(entry.call.runtime)) is not None:
-            shares.count(entry, step)
+            shares.count(entry.labels, entry.pod_uid, step)
         for counter, key in (
             (self._by_runtime, entry.call.runtime),
             (self._by_call, entry.call),

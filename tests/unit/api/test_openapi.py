@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from greenroom_core.kube.feed import Change
     from greenroom_core.model.session import AgentSession
 
-ENDINGS = ("", "", "", "AgentError", "MaxSessionsPerCall", "StartDeadline", "NoCapacity", "CloseRequested", "InvalidSpec")
+REFUSALS = ("MaxSessionsPerCall", "StartDeadline", "NoCapacity", "InvalidSpec")
+ENDINGS = ("", "", "", "AgentError", *REFUSALS, "CloseRequested")
 
 
 STARTS_THAT_FAILED = ("Failed to start agent", "No free slot came in time; no agent was started")

@@ -23,9 +23,16 @@ class Tape:
         self._at += seconds
         return self
 
-    def runtime(self, **limits: int) -> Tape:
-        body = {"metadata": _meta("default"), "spec": {"limits": limits}, "status": {"revision": "r1"}}
+    def runtime(self, *, when_full: str = "Wait", **limits: int) -> Tape:
+        spec = {"limits": limits, "queue": {"whenFull": when_full}}
+        body = {"metadata": _meta("default"), "spec": spec, "status": {"revision": "r1"}}
         return self._put(Kind.RUNTIME, "default", body)
+
+    def delete_runtime(self) -> Tape:
+        """Asks for its deletion; it stays until it is drained."""
+        body = self._bodies["default"]
+        meta = {**body["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        return self._put(Kind.RUNTIME, "default", {**body, "metadata": meta})
 
     def pod(self, uid: str = POD, *, slots: int = 2, ready: bool = True, revision: str = "r1") -> Tape:
         body = {
@@ -89,7 +96,7 @@ def _meta(name: str) -> dict[str, Any]:
 
 
 def world(**limits: int) -> Tape:
-    return Tape().runtime(**limits).pod()
+    return Tape().runtime(when_full="Wait", **limits).pod()
 
 
 def only(tape: Tape, rule: str, part: str, **tolerance: float) -> None:
@@ -180,6 +187,7 @@ def test_progress_excuses_waiting_but_not_for_ever() -> None:
         pytest.param(lambda: Tape().pod().create(), id="no runtime"),
         pytest.param(lambda: Tape().runtime().pod(revision="r2").create(), id="rollout"),
         pytest.param(lambda: world().create().annotate(), id="closed"),
+        pytest.param(lambda: world().delete_runtime().create(), id="runtime deleted"),
     ],
 )
 def test_waiting_with_good_reason(excuse: Any) -> None:
@@ -281,6 +289,44 @@ def test_refused_without_need() -> None:
 
 def test_refused_by_no_limit() -> None:
     only(world().create().end(reason="MaxConcurrentSessions", phase="Failed"), "I3 limits", "which is not set")
+
+
+# --- refusals of a full fleet ---
+
+
+def refusing(slots: int = 1) -> Tape:
+    return Tape().runtime(when_full="Refuse").pod(slots=slots)
+
+
+def refuse(tape: Tape, name: str = "s2") -> Tape:
+    return tape.create(name, "call-2").end(name, "NoCapacity", "Failed")
+
+
+def test_refused_by_a_full_fleet_that_lets_nobody_wait() -> None:
+    assert refuse(refusing().create().bind().wait(60)).end("s1").broken() == []
+
+
+def test_refused_beside_a_slot_that_was_free_a_moment_ago_is_what_the_operator_could_not_know() -> None:
+    assert refuse(refusing().create().bind().wait(60).end("s1").wait(2)).broken() == []
+
+
+def test_refused_beside_a_free_slot() -> None:
+    only(refuse(refusing(slots=2).create().bind().wait(60)).end("s1"), "I1 refusals", "has had one free for 60")
+
+
+def test_refused_where_sessions_may_wait() -> None:
+    only(refuse(world()), "I1 refusals", "lets sessions wait")
+    tape = refusing().create().bind().runtime(when_full="Wait").wait(60)
+    only(refuse(tape).end("s1"), "I1 refusals", "lets sessions wait")
+
+
+def test_refused_by_a_rule_that_was_changed_a_moment_ago() -> None:
+    assert refuse(refusing().create().bind().wait(60).runtime(when_full="Wait").wait(2)).end("s1").broken() == []
+
+
+def test_refused_on_its_way_from_one_pod_to_another() -> None:
+    tape = refusing().create("s1").bind("s1").unbind("s1").create("s2", "call-2").bind("s2").wait(60)
+    only(tape.end("s1", "NoCapacity", "Failed").end("s2"), "I1 refusals", "though a pod has had it before")
 
 
 # --- I4 ---

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from greenroom_core.model.meta import ObjectMeta
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.queue import caller, holding, turn, turns
+from greenroom_core.model.queue import Share, caller, shares_of, turn, turns
 from greenroom_core.model.session import AgentSession, SessionSpec, SessionStatus
 
 _AT = datetime(2030, 1, 1, tzinfo=UTC)
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 TEAM = "example.com/team"
 CALLERS = ["", "blue", "red", "green"]
 
@@ -45,55 +48,72 @@ def queues(draw: st.DrawFn, callers: list[str] = CALLERS) -> list[AgentSession]:
     ]
 
 
-holdings = st.dictionaries(st.sampled_from(CALLERS), st.integers(0, 6))
+times = st.none() | st.integers(0, 100).map(lambda seconds: _AT - timedelta(seconds=seconds))
+holdings = st.dictionaries(st.sampled_from(CALLERS), st.builds(Share, st.integers(0, 6), times))
+
+
+def held(**slots: int) -> dict[str, Share]:
+    return {name: Share(count) for name, count in slots.items()}
 
 
 @given(queues(), holdings)
 def test_everybody_gets_a_turn_own_starts_first_and_priority_before_all_else(
-    queue: list[AgentSession], held: dict[str, int]
+    queue: list[AgentSession], shares: dict[str, Share]
 ) -> None:
-    order = turns(queue, TEAM, held)
+    order = turns(queue, TEAM, shares)
     assert sorted(names(order)) == sorted(names(queue))
     ranks = [turn(session)[:2] for session in order]
     assert ranks == sorted(ranks)
 
 
 @given(queues(), holdings)
-def test_nobody_goes_before_a_caller_who_has_fewer_slots(queue: list[AgentSession], held: dict[str, int]) -> None:
-    """At each step the one who goes has as few as any other that waits at its priority; the older one if as many."""
-    order = turns(queue, TEAM, held)
-    has = Counter(held)
+def test_nobody_goes_before_a_caller_who_has_fewer_slots(queue: list[AgentSession], shares: dict[str, Share]) -> None:
+    """At each step the one who goes has as few as any other that waits at its priority; if as many, it was served
+    longer ago; if never, it has waited longest."""
+    order = turns(queue, TEAM, shares)
+    has = Counter({name: share.held for name, share in shares.items()})
+    served = {name: share.served_at or _LONG_AGO for name, share in shares.items()}
     for number, session in enumerate(order):
         mine = caller(session, TEAM)
         for other in order[number:]:
             if session.spec.pod_name is None and turn(other)[:2] == turn(session)[:2]:
                 theirs = caller(other, TEAM)
-                assert has[mine] <= has[theirs]
-                if has[mine] == has[theirs]:
-                    assert turn(session) <= turn(other)
+                one, two = ((has[name], served.get(name, _LONG_AGO)) for name in (mine, theirs))
+                assert one <= two
+                assert one < two or turn(session) <= turn(other)
         has[mine] += 1
+        served[mine] = _AT + timedelta(seconds=number + 1)
 
 
-@given(queues(), st.integers(0, 5))
-def test_nobody_starves(queue: list[AgentSession], held: int) -> None:
-    """However many others queue: the first of a caller who holds as much as they do waits for one of each at most, its
-    second for two of each."""
-    equals = [waiting(item.metadata.name, caller(item, TEAM)) for item in queue]
-    order = turns(equals, TEAM, dict.fromkeys(CALLERS, held))
-    seen: Counter[str] = Counter()
-    for place, session in enumerate(order):
-        seen[caller(session, TEAM)] += 1
-        assert place < seen[caller(session, TEAM)] * len(CALLERS)
+@given(st.lists(st.sampled_from(CALLERS[1:]), min_size=1, max_size=30), st.integers(1, 3), st.randoms())
+def test_nobody_starves(crowd: list[str], slots: int, random: Random) -> None:
+    """Cycle after cycle, slots get free in any order: a caller who holds nothing waits for one of each other caller
+    at most, however many they have queued before it."""
+    queue = [waiting(f"s{number:02}", team, age=100 - number) for number, team in enumerate(crowd)]
+    held: list[AgentSession] = []
+    over: list[AgentSession] = []
+    passed: Counter[str] = Counter()
+    for second in range(len(crowd)):
+        while len(held) >= slots:
+            over.append(_ended(held.pop(random.randrange(len(held)))))
+        [first, *queue] = turns(queue, TEAM, shares_of([*held, *over], TEAM))
+        held.append(_bound(first, second))
+        for team in {caller(session, TEAM) for session in queue}:
+            with_slots = any(caller(session, TEAM) == team for session in held)
+            passed[team] = 0 if with_slots else passed[team] + 1
+            assert passed[team] < len(CALLERS[1:])
 
 
 @given(queues(callers=["blue"]), holdings)
-def test_one_caller_alone_is_served_by_priority_and_age(queue: list[AgentSession], held: dict[str, int]) -> None:
-    assert names(turns(queue, TEAM, held)) == names(turns(queue)) == names(sorted(queue, key=turn))
+def test_one_caller_alone_is_served_by_priority_and_age(queue: list[AgentSession], shares: dict[str, Share]) -> None:
+    assert names(turns(queue, TEAM, shares)) == names(turns(queue)) == names(sorted(queue, key=turn))
 
 
 @given(queues(), holdings)
-def test_within_one_caller_and_priority_the_oldest_goes_first(queue: list[AgentSession], held: dict[str, int]) -> None:
-    order = turns(queue, TEAM, held)
+def test_within_one_caller_and_priority_the_oldest_goes_first(
+    queue: list[AgentSession], shares: dict[str, Share]
+) -> None:
+    order = turns(queue, TEAM, shares)
     for team in CALLERS:
         own = [session for session in order if caller(session, TEAM) == team]
         assert names(own) == names(sorted(own, key=turn))
@@ -103,8 +123,9 @@ def test_a_thousand_of_one_do_not_keep_the_first_of_another_waiting() -> None:
     crowd = [waiting(f"blue-{number}", "blue", age=2000 - number) for number in range(1000)]
     late = waiting("red", "red")
     assert names(turns([*crowd, late], TEAM)).index("red") == 1
-    assert names(turns([*crowd, late], TEAM, {"blue": 4})).index("red") == 0
-    assert names(turns([*crowd, late], TEAM, {"red": 4})).index("red") == 5
+    assert names(turns([*crowd, late], TEAM, held(blue=4))).index("red") == 0
+    assert names(turns([*crowd, late], TEAM, held(red=4))).index("red") == 4, "as many, and blue was just served"
+    assert names(turns([*crowd, late], TEAM, {"blue": Share(0, _AT)})).index("red") == 0, "blue was served, red never"
     assert names(turns([*crowd, late])).index("red") == 1000
 
 
@@ -124,18 +145,27 @@ def test_what_a_caller_was_given_at_a_higher_priority_counts() -> None:
     assert names(turns(queue, TEAM)) == ["own", "urgent", "red", "green", "blue"]
 
 
-def test_slots_are_counted_by_caller_while_a_pod_holds_the_session() -> None:
-    def of(name: str, team: str, phase: Phase, pod_uid: str | None) -> AgentSession:
-        session = waiting(name, team)
-        return AgentSession(
-            metadata=session.metadata, spec=session.spec, status=SessionStatus(phase=phase, pod_uid=pod_uid)
-        )
-
+def test_shares_are_the_slots_held_and_when_one_was_given_last() -> None:
     sessions = [
-        of("a", "blue", Phase.RUNNING, "p"),
-        of("b", "blue", Phase.SCHEDULED, "p"),
-        of("c", "", Phase.CLOSING, "p"),
-        of("d", "red", Phase.CLOSED, "p"),
-        of("e", "red", Phase.PENDING, None),
+        _bound(waiting("a", "blue"), 5),
+        _ended(_bound(waiting("b", "blue"), 9)),
+        _bound(waiting("c"), 1),
+        _ended(_bound(waiting("d", "red"), 2)),
+        waiting("e", "red"),
+        waiting("f", "green"),
     ]
-    assert holding(sessions, TEAM) == {"blue": 2, "": 1}
+    assert shares_of(sessions, TEAM) == {
+        "blue": Share(1, _AT + timedelta(seconds=9)),
+        "": Share(1, _AT + timedelta(seconds=1)),
+        "red": Share(0, _AT + timedelta(seconds=2)),
+        "green": Share(0, None),
+    }
+
+
+def _bound(session: AgentSession, second: int) -> AgentSession:
+    at = _AT + timedelta(seconds=second)
+    return structs.replace(session, status=SessionStatus(phase=Phase.SCHEDULED, pod_uid="p", scheduled_at=at))
+
+
+def _ended(session: AgentSession) -> AgentSession:
+    return structs.replace(session, status=structs.replace(session.status, phase=Phase.CLOSED))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,16 @@ from tests.unit.operator.worlds import KEY, NOW, ago, fleet, pod, session, snaps
 from greenroom_api.cluster.queue import place
 from greenroom_core.model.meta import Condition, ConditionStatus
 from greenroom_core.model.phases import Phase
+from greenroom_core.model.queue import Share
 from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.model.runtime import Autoscaling, Queue, WhenFull
 from greenroom_core.model.session import AgentSession
 from greenroom_operator.planning.cycle import plan
 from greenroom_operator.planning.values import Bind, Fleet, Plan, Snapshot, WriteStatus
 from greenroom_operator.state.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TEAM = "team"
 FAIR = Queue(fair_by=TEAM)
@@ -27,7 +31,7 @@ TEAMS = st.sampled_from(["", "blue", "red"])
 
 
 def held(name: str, pod_name: str = "p1", **more: Any) -> AgentSession:
-    status = {"phase": Phase.RUNNING, "pod_name": pod_name, "pod_uid": f"uid-{pod_name}", "attempt": 1}
+    status: dict[str, Any] = {"phase": Phase.RUNNING, "pod_name": pod_name, "pod_uid": f"uid-{pod_name}", "attempt": 1}
     return session(name, call=name, **status, started_at=ago(4), **more)
 
 
@@ -95,24 +99,47 @@ class TestLedger:
     def test_the_slots_by_caller_are_kept_as_if_counted_anew(
         self, story: list[tuple[str, int, str]], asked_at: int
     ) -> None:
-        kept = Ledger()
+        records: dict[str, AgentSession] = {}
+        kept = Ledger(_Values(records))
         for number, (step, which, team) in enumerate(story):
             if number == asked_at:
-                kept.held_by_callers(KEY, TEAM)
+                kept.shares(KEY, TEAM)
             item = of_team(f"s{which}", team)
+            bound_now = held(f"s{which}", labels={TEAM: team}, scheduled_at=ago(100 - number))
             match step:
                 case "bound":
-                    kept.observe(held(f"s{which}", labels={TEAM: team}))
+                    kept.observe(bound_now)
+                    records[item.metadata.uid] = bound_now
                 case "unbound":
                     kept.observe(item)
                 case "ended":
                     kept.observe(session(f"s{which}", phase=Phase.CLOSED))
                 case "assume":
                     kept.assume(item, "uid-p1")
-        now = dict(kept.held_by_callers(KEY, TEAM))
-        kept.held_by_callers(KEY, "another label")
-        assert now == dict(kept.held_by_callers(KEY, TEAM))
-        assert sum(now.values()) == kept.on_pod("uid-p1")
+        now = {name: share for name, share in kept.shares(KEY, TEAM).items() if share.held}
+        kept.shares(KEY, "another label")
+        anew = {name: share for name, share in kept.shares(KEY, TEAM).items() if share.held}
+        assert {name: share.held for name, share in now.items()} == {name: share.held for name, share in anew.items()}
+        assert sum(share.held for share in now.values()) == kept.on_pod("uid-p1")
+
+    def test_it_remembers_who_was_served_last_and_forgets_when_these_become_too_many(self) -> None:
+        ledger = Ledger()
+        ledger.shares(KEY, TEAM)
+        for number in range(1001):
+            ledger.observe(held(f"s{number}", labels={TEAM: f"t{number}"}, scheduled_at=NOW))
+            ledger.observe(session(f"s{number}", phase=Phase.CLOSED))
+            assert ledger.shares(KEY, TEAM).get(f"t{number}", Share(0, NOW)) == Share(0, NOW)
+        assert not ledger.shares(KEY, TEAM), "nothing of it is on record"
+
+
+class _Values:
+    """What a feed's store is to the ledger: all sessions, whenever it looks."""
+
+    def __init__(self, records: dict[str, AgentSession]) -> None:
+        self._records = records
+
+    def __iter__(self) -> Iterator[AgentSession]:
+        return iter(self._records.values())
 
 
 class TestRefuse:
