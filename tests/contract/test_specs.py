@@ -10,6 +10,7 @@ from tests.contract.door import Door, Object, on_both, runtime, session
 from greenroom_core.kube.errors import Invalid
 from greenroom_core.kube.kinds import RUNTIMES, SESSIONS
 from greenroom_core.kube.transport import MERGE_PATCH
+from greenroom_core.model.runtime import Queue, WhenFull
 
 NESTED = {"voice": {"name": "ann", "rate": 1.5}, "tags": ["a", {"b": None}], "on": True}
 
@@ -137,6 +138,21 @@ async def test_int_or_percent_takes_both_and_nothing_else(door: Door) -> None:
         assert made.spec.autoscaling.buffer_sessions == good
     for bad in ("ten", "%", True, 1.5):
         await refused(door, runtime("bad", autoscaling={"maxPods": 2, "bufferSessions": bad}), field)
+
+
+@on_both
+async def test_queue_is_fair_by_a_labels_key_and_nothing_else_and_either_waits_or_refuses(door: Door) -> None:
+    longest = ".".join(["p" * 62] * 4) + "p/" + "n" * 63
+    for number, good in enumerate(("team", "example.com/team", "A_b.c-9", longest)):
+        made = await door.client.create(
+            RUNTIMES, door.namespace, runtime(f"good-{number}", replicas=1, queue={"fairBy": good})
+        )
+        assert (made.spec.queue.fair_by, made.spec.queue.when_full) == (good, WhenFull.WAIT)
+    for bad in ("", "a b", "-a", "a/b/c", "/a", "Example.com/a", "n" * 64, "p" * 254 + "/a", longest + "n"):
+        await refused(door, runtime("bad", replicas=1, queue={"fairBy": bad}), "spec.queue.fairBy")
+    await refused(door, runtime("bad", replicas=1, queue={"whenFull": "Drop"}), "spec.queue.whenFull")
+    made = await door.client.create(RUNTIMES, door.namespace, runtime("full", replicas=1, queue={"whenFull": "Refuse"}))
+    assert made.spec.queue == Queue(when_full=WhenFull.REFUSE)
 
 
 @on_both

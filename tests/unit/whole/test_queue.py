@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.virtual_time import run_virtual
 from tests.invariants import Recorder, Tolerance, assert_holds
 from tests.unit.whole.stage import NAMESPACE, Stage, stage
+from tests.unit.whole.test_three_programs import session_writes, since
 
 from greenroom.errors import NoFreeSlot
 from greenroom_api.backend import Full, Started, StartRequest
@@ -96,6 +97,30 @@ def test_a_full_fleet_of_fixed_size_refuses_at_once_and_leaves_nothing_of_a_star
             await api.request_close(first.session.call_id, first.session.session_id)
             await here.until(first.session.session_id, lambda s: s.ended)
             assert isinstance(await api.start(StartRequest(call_id="again")), Started), "a slot is free again"
+
+    run_virtual(story())
+
+
+def test_a_refusal_costs_four_writes_by_rest_and_two_by_kubectl() -> None:
+    async def story() -> None:
+        async with recorded() as (here, api):
+            await here.create_runtime(sessionsPerPod=1, queue=REFUSE)
+            await ready(here)
+            assert isinstance(await api.start(StartRequest(call_id="a")), Started)
+            await here.clock.sleep(5)
+            before = session_writes(here)
+            assert isinstance(await api.start(StartRequest(call_id="b")), Full)
+            await here.clock.sleep(60)
+            assert since(here, before) == {
+                "POST agentsessions": 1,
+                "PATCH agentsessions/status": 1,
+                "DELETE agentsessions": 1,
+                "PATCH agentsessions": 1,
+            }
+            before = session_writes(here)
+            await here.create_session("k")
+            await here.clock.sleep(60)
+            assert since(here, before) == {"POST agentsessions": 1, "PATCH agentsessions/status": 1}
 
     run_virtual(story())
 
