@@ -223,7 +223,8 @@ class Operator:
         if self._scheduler is not None:
             for pod in filter(takes_sessions, self._pods.store):
                 key = pod_runtime_key(pod)
-                if cordoned(pod, self.fleets.get(key), self._nodes.names):
+                fleet = self.fleets.get(key)
+                if cordoned(pod, fleet, self._nodes.names) or (fleet is not None and fleet.deleting):
                     continue
                 free[key] += max(pod.slots - self._scheduler.ledger.on_pod(pod.metadata.uid), 0)
         return free

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from greenroom_core.kube.transport import Answer, Request
     from greenroom_core.model.runtime import AgentRuntime
     from greenroom_core.model.session import AgentSession
+    from greenroom_operator.program import Operator
 
 
 async def runtime_of(here: Stage) -> AgentRuntime | None:
@@ -34,6 +35,13 @@ async def runtime_of(here: Stage) -> AgentRuntime | None:
         return await here.client.get(RUNTIMES, NAMESPACE, "default")
     except NotFound:
         return None
+
+
+def free_slots(operator: Operator) -> float:
+    """As `/metrics` tells it."""
+    operator.measure()
+    metric = operator.metrics.free_slots.labels(f"{NAMESPACE}/default")
+    return float(metric.collect()[0].samples[0].value)
 
 
 async def delete_runtime(here: Stage) -> None:
@@ -89,12 +97,14 @@ def test_a_fleet_without_pods_is_not_kept() -> None:
 def test_the_call_lives_its_pod_goes_after_its_end_and_the_object_last() -> None:
     async def story() -> None:
         async with stage() as here:
-            here.start_operator()
+            operator, _ = here.start_operator()
             pod = await with_a_call(here)
+            assert free_slots(operator) == 3
             await delete_runtime(here)
             async with here.clock.timeout(10):
                 while await live_pods(here) != [pod]:
                     await here.clock.sleep(0.05)
+            assert free_slots(operator) == 0, "the other slot of the pod is for nobody"
             await here.create_session("late", call="c2", limits={"startDeadlineSeconds": 30})
             ended = await here.until("late", lambda s: s.ended)
             assert (ended.status.reason, ended.status.attempt) == (EndReason.START_DEADLINE, 0)
