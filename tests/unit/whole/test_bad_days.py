@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SEEDS = int(os.environ.get("GREENROOM_BAD_DAYS", "24"))
 DAY_SECONDS = 120.0
 CALLS = 5
+TEAM = "example.com/team"
+QUEUES: list[dict[str, Any]] = [{}, {"fairBy": TEAM}, {"fairBy": TEAM, "whenFull": "Refuse"}]
+"""One of them for each day, in turn."""
 TOLERANCE = Tolerance(quiet_seconds=150.0, longest_seconds=300.0, decision_seconds=60.0)
 
 
@@ -106,9 +109,11 @@ class Day:
             await here.clock.sleep(random.expovariate(1 / 2.0))
 
     def _start_by_rest(self, api: Any) -> None:
+        call = self.random.randrange(CALLS)
         request = StartRequest(
-            call_id=f"c{self.random.randrange(CALLS)}",
+            call_id=f"c{call}",
             idempotency_key=f"k{self.random.randrange(12)}" if self.random.randrange(3) == 0 else None,
+            labels={TEAM: "blue" if call % 2 else "red"} if call else {},
         )
 
         async def start() -> None:
@@ -190,7 +195,7 @@ def test_every_promise_holds(seed: int) -> None:
             day.start_operator()
             day.start_operator()
             limits = {"maxSessionsPerCall": 2, "maxConcurrentSessions": 7}
-            await here.create_runtime(replicas=2, sessionsPerPod=3, limits=limits)
+            await here.create_runtime(replicas=2, sessionsPerPod=3, limits=limits, queue=QUEUES[seed % len(QUEUES)])
             async with here.api() as api:
                 api._view.client.world.transport.faults = day.faults
                 await day.run(api)
