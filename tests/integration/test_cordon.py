@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,19 +67,38 @@ async def test_kubectl_cordon_and_uncordon(stack: Stack) -> None:
     await stack.settle()
 
 
-async def test_a_cordoned_node_is_left_by_its_empty_pods(stack: Stack) -> None:
+async def test_kubectl_drain_ends_though_somebody_waits_for_a_slot(stack: Stack) -> None:
+    """The budget is the chart's. Nobody computes its allowance here, which lets no guarded pod go, as in a cluster."""
+    guard = {"minAvailable": 100_000, "selector": {"matchLabels": {names.BUSY_LABEL: "true"}}}
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "busy-pods"},
+        "spec": guard,
+    }
+    await stack.kubectl.apply(budget)
     [pod] = await stack.until_pods_ready(1)
     live = (await stack.api.start("call-last")).session_id
     await stack.until_phase(live, "Running")
-    await stack.kubectl.ok("cordon", stack.node.name)
+    draining = asyncio.create_task(stack.kubectl.run("drain", stack.node.name, "--timeout=60s"))
     try:
-        await stack.recorder.until(lambda: instead_of(stack, pod), 5, "a pod in its place")
-        # The label goes a minute after the last session; taken off by hand, the pod is empty now.
+        await stack.recorder.until(lambda: instead_of(stack, pod), 10, "a pod in its place")
+        await stack.kubectl.apply(session("later", "call-later", limits={"startDeadlineSeconds": 120}))
+        await stack.until("later", waits_for_a_slot, seconds=10)
+        assert not draining.done(), "the call holds it up"
+        assert not events.deleting(stack.recorder.pod(pod) or {"metadata": {}}), "no eviction while it holds a call"
         await stack.request_close(live)
-        await stack.until_ended(live)
+        assert (await stack.until_ended(live))["reason"] == "CloseRequested"
+        # By itself the label goes a minute after the last session.
         await stack.kubectl.ok("label", "pod", pod, f"{names.BUSY_LABEL}-")
-        await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 20, "the cordoned pod gone")
+        done = await draining
+        assert done.status == 0, done.err
+        await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 20, "the drained pod gone")
+        assert [line.event for line in stack.journal.of("later")] == []
     finally:
+        draining.cancel()
+        await asyncio.gather(draining, return_exceptions=True)
         await stack.kubectl.ok("uncordon", stack.node.name)
     [other] = await stack.until_pods_ready(1)
     assert other != pod
+    assert events.status(await stack.until_phase("later", "Running"))["podName"] == other
