@@ -80,6 +80,8 @@ def test_programs_run_under_their_own_accounts(up: Up) -> None:
             check=False,
         )
         assert done.stdout.strip() == "no", done.stderr
+    operator = "--as=system:serviceaccount:default:greenroom-operator"
+    assert up.kubectl("auth", "can-i", "watch", "nodes", operator).strip() == "yes"
 
 
 def test_a_second_one_in_the_same_folder_is_one_sentence(up: Up) -> None:
