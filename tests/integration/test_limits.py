@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from greenroom_local.control_plane import ControlPlane
 
+TEAM = "example.com/team"
+
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 
@@ -26,7 +28,8 @@ async def stack(
 ) -> AsyncIterator[Stack]:
     fleets = [
         FleetPlan(name="default", pods=1, slots=10, limits={"maxSessionsPerCall": 1, "maxConcurrentSessions": 6}),
-        FleetPlan(name="tiny", pods=1, slots=1),
+        FleetPlan(name="tiny", pods=1, slots=1, queue={"fairBy": TEAM}),
+        FleetPlan(name="brisk", pods=1, slots=2, queue={"whenFull": "Refuse"}),
     ]
     async with Stack(control_plane, tmp_path_factory.mktemp("limits"), fleets, apis=2) as stack:
         yield stack
@@ -151,6 +154,39 @@ async def test_who_waits_is_served_by_priority_then_age(stack: Stack) -> None:
         assert [n for n, _ in waiting if _running(stack, n)] == [name]
         await stack.request_close(name)
         await stack.until_ended(name)
+
+
+async def test_callers_take_turns(stack: Stack) -> None:
+    first = await stack.api.start("tiny-blue", runtime="tiny", labels={TEAM: "blue"})
+    waiting = [("blue-1", "blue"), ("blue-2", "blue"), ("red-1", "red"), ("red-2", "red")]
+    for name, team in waiting:
+        body = session(name, f"tiny-{name}", runtime="tiny", limits={"startDeadlineSeconds": 60})
+        body["metadata"]["labels"] = {TEAM: team}
+        await stack.kubectl.apply(body)
+        await stack.until(name, lambda body: events.condition(body, "Scheduled") is not None, seconds=6)
+    await stack.api.close("tiny-blue", first.session_id)
+    for name in ("red-1", "blue-1", "red-2", "blue-2"):
+        await stack.until_phase(name, "Running", seconds=5)
+        assert [n for n, _ in waiting if _running(stack, n)] == [name]
+        await stack.request_close(name)
+        await stack.until_ended(name)
+
+
+async def test_a_full_fleet_that_lets_nobody_wait_refuses_at_once(stack: Stack) -> None:
+    answers = await asyncio.gather(
+        *(stack.rest[number % 2].start(f"brisk-{number}", runtime="brisk") for number in range(8))
+    )
+    assert by_status(answers) == {201: 2, 429: 6}
+    refused = [answer for answer in answers if answer.status == 429]
+    assert {answer.detail for answer in refused} == {
+        "No slot is free, and nobody waits for one here; no agent was started"
+    }
+    assert all(int(answer.headers["Retry-After"]) >= 1 and answer.seconds < 5 for answer in refused)
+    calls = [f"brisk-{number}" for number in range(8) if answers[number].status == 429]
+    await stack.recorder.until(lambda: not any(_of_call(stack, call) for call in calls), 5, "the tidying")
+    await stack.kubectl.apply(session("too-many", "brisk-k", runtime="brisk"))
+    status = await stack.until_ended("too-many", seconds=5)
+    assert (status["phase"], status["reason"]) == ("Failed", "NoCapacity")
 
 
 def _running(stack: Stack, name: str) -> bool:

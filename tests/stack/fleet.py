@@ -17,7 +17,7 @@ RUNTIME_ACCOUNT = "greenroom-runtime"
 class FleetPlan:
     """A fixed number of pods, or as `autoscaling` says, that run an agent file with `python`.
 
-    `limits` and `defaults` are spec.limits and sessionDefaults.
+    `limits`, `queue` and `defaults` are spec.limits, spec.queue and sessionDefaults.
     """
 
     name: str = names.DEFAULT_RUNTIME
@@ -25,6 +25,7 @@ class FleetPlan:
     autoscaling: Mapping[str, Any] = field(default_factory=dict)
     slots: int = 4
     limits: Mapping[str, int] = field(default_factory=dict)
+    queue: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     drain_timeout_seconds: int = 20
     agent: Path = AGENTS / "scripted.py"
@@ -47,6 +48,7 @@ class FleetPlan:
                 **({"autoscaling": dict(self.autoscaling)} if self.autoscaling else {"replicas": self.pods}),
                 "sessionsPerPod": self.slots,
                 "limits": dict(self.limits),
+                "queue": dict(self.queue),
                 "sessionDefaults": dict(self.defaults),
                 "drainTimeoutSeconds": self.drain_timeout_seconds,
                 "template": {"spec": {"serviceAccountName": RUNTIME_ACCOUNT, "containers": [container]}},

@@ -314,6 +314,13 @@ def test_refused_beside_a_free_slot() -> None:
     only(refuse(refusing(slots=2).create().bind().wait(60)).end("s1"), "I1 refusals", "has had one free for 60")
 
 
+def test_refused_beside_a_slot_that_another_was_on_the_way_to() -> None:
+    tape = refusing().create().wait(60)
+    assert refuse(tape).wait(1).bind().end("s1").broken(longest_seconds=90, quiet_seconds=90) == []
+    late = refuse(refusing().create().wait(60)).wait(20).bind().end("s1")
+    only(late, "I1 refusals", "has had one free", longest_seconds=90, quiet_seconds=90)
+
+
 def test_refused_where_sessions_may_wait() -> None:
     only(refuse(world()), "I1 refusals", "lets sessions wait")
     tape = refusing().create().bind().runtime(when_full="Wait").wait(60)
