@@ -25,12 +25,12 @@ def slots_to_come(
 
     `pods` are all of the fleet's that nobody has cordoned, `awake` those that do not rest; one that rests takes
     sessions again in a moment. During a rollout older pods with sessions stay, so only maxSurge lets newer ones come;
-    one whose sessions fail (`failing`) has stopped.
+    one whose sessions fail (`failing`) has stopped, and older pods serve.
     """
     live = [pod for pod in pods if not (pod.finished or pod.leaving)]
     older = [pod for pod in live if pod.revision != fleet.revision]
     if failing and older:
-        return 0
+        return sum(pod.slots for pod in older if takes_sessions(pod) and pod not in awake)
     spec = fleet.runtime.spec
     most = largest(spec)
     if older:
@@ -44,7 +44,6 @@ class Patience:
     """Those of one fleet who found no slot, in their turns: who of them may wait for one."""
 
     def __init__(self, fleet: Fleet, rooms: Rooms, slots_to_come: int) -> None:
-        self._fleet = fleet
         self._rooms = rooms
         self._left = slots_to_come
         self._refuses = fleet.runtime.spec.queue.when_full is WhenFull.REFUSE

@@ -212,6 +212,7 @@ class TestRefuse:
         world = snapshot([held("h", "old"), session(age=0)], [pod("old", slots=1, revision="older")], of=of)
         assert refused(world) == {}
         assert refused(replace(world, failing={KEY})) == {"s1": EndReason.NO_CAPACITY}
+        assert refused(replace(world, failing={KEY}, resting={"uid-old"})) == {}, "it may have a slot in a moment"
 
     def test_a_pod_that_rests_is_waited_for(self) -> None:
         world = replace(snapshot([session(age=0)], [pod()], of=fleet(queue=REFUSE)), resting={"uid-p1"})
