@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 CRD_FOLDER = Path(__file__).parents[1] / "crds"
+
+
+def pytest_configure() -> None:
+    """A shell starts its jobs in the background deaf to Ctrl-C, and so would be the programs that tests press it for."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

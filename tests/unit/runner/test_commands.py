@@ -69,6 +69,7 @@ SERVE = {
     "http_log_level": "INFO",
     "debug": False,
     "drain_timeout_seconds": 3600.0,
+    "talk_page": None,
     "log_format": "text",
 }
 
@@ -86,7 +87,10 @@ def test_the_options_are_those_their_users_know(command: str) -> None:
         },
         "serve": {"--host", "--port", "--agents-log-level", "--http-log-level", "--debug", "--no-splash"},
     }
-    ours = {"run": {"--log-format", "--no-audio"}, "serve": {"--log-format", "--drain-timeout-seconds"}}
+    ours = {
+        "run": {"--log-format", "--no-audio"},
+        "serve": {"--log-format", "--drain-timeout-seconds", "--talk-page"},
+    }
     assert set(defaults(command)) == known[command] | ours[command]
 
 
@@ -125,7 +129,8 @@ def test_run_hands_on_what_is_given(tmp_path: Path) -> None:
 def test_serve_hands_on_what_is_given() -> None:
     runner = Noted()
     words = "serve --host 0.0.0.0 --port 80 --agents-log-level Debug --http-log-level error --debug --no-splash"
-    result = call(runner, *words.split(), "--drain-timeout-seconds", "5", GREENROOM_LOG_FORMAT="json")
+    ours = ("--drain-timeout-seconds", "5", "--no-talk-page")
+    result = call(runner, *words.split(), *ours, GREENROOM_LOG_FORMAT="json")
     assert result.exit_code == 0, result.output
     assert runner.asked[0][2] == {
         "host": "0.0.0.0",
@@ -134,6 +139,7 @@ def test_serve_hands_on_what_is_given() -> None:
         "http_log_level": "ERROR",
         "debug": True,
         "drain_timeout_seconds": 5.0,
+        "talk_page": False,
         "log_format": "json",
     }
 
