@@ -22,7 +22,7 @@ CRD_FOLDER = Path(__file__).parents[1] / "crds"
 
 
 def pytest_configure() -> None:
-    """A shell starts its jobs in the background deaf to Ctrl-C, and so would be the programs that tests press it for."""
+    """A shell starts its background jobs deaf to Ctrl-C; so would be the programs that tests press it for."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
