@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from greenroom_core.kube.errors import KubeError, Withheld
+from greenroom_core.kube.errors import KubeError
 from greenroom_core.kube.kinds import EVENTS
 from greenroom_core.model import names
 
@@ -113,9 +113,8 @@ class Events:
         self._wake.set()
 
     async def _write(self, namespace: str, body: dict[str, Any]) -> None:
+        """What a leader must not send any more is dropped like others: who keeps the Lease ends its term."""
         try:
             await self._client.create(EVENTS, namespace, body)
-        except Withheld:
-            raise
         except KubeError as error:
             logger.info("event %s on %s not written: %s", body["reason"], body["involvedObject"]["name"], error)
