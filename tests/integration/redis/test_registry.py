@@ -104,6 +104,7 @@ async def test_a_request_made_while_the_owner_could_not_hear_is_found(own_redis:
         woken = Woken(a)
         await a.admit(info("s1"))
         await until(lambda: admin.pubsub_numsub("greenroom:close/a"))
+        await asyncio.gather(b.get("call", "s1"), b.request_close("call", "another"))  # what it needs is dialled before
         await admin.config_set("maxclients", (await admin.info("clients"))["connected_clients"])
         await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         assert await b.request_close("call", "s1")
