@@ -27,7 +27,8 @@ class Trials:
         return self._trials.get((runtime, revision), Trial())
 
     def observe(self, runtime: RuntimeKey, before: AgentSession | None, after: AgentSession) -> bool:
-        """The session has become `after`; whether a trial changed."""
+        """The session has become `after`; whether its revision has begun or ceased to fail by it, which changes what
+        pods serve. Most starts do not, and cost the fleet's queue no further look."""
         revision = after.status.revision
         if revision is None:
             return False
@@ -39,7 +40,7 @@ class Trials:
         else:
             return False
         self._trials[runtime, revision] = changed
-        return True
+        return changed.failing != trial.failing
 
     def keep_only(self, runtime: RuntimeKey, revision: str) -> None:
         """The newest revision is the only one on trial."""

@@ -59,6 +59,13 @@ def test_it_takes_three_failures_and_more_than_half(started: int, failed: int, p
     assert (trial.proven, trial.failing) == (proven, failing)
 
 
+def test_only_what_changes_who_serves_is_news() -> None:
+    trials = Trials()
+    lives = [*(FAILED for _ in range(4)), *(RUNNING for _ in range(4))]
+    news = [trials.observe(KEY, None, session(f"s{number}", **life)) for number, life in enumerate(lives)]
+    assert news == [False, False, True, False, False, False, False, True]
+
+
 def test_only_the_newest_revision_is_on_trial() -> None:
     trials = Trials()
     trials.observe(KEY, None, session(**RUNNING))
