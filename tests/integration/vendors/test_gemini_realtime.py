@@ -41,7 +41,7 @@ from greenroom.plugins.gemini.client import CLIENTS
 from greenroom.plugins.vendor import Backoff, VendorError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 QUICK = Backoff(first_seconds=0.01, longest_seconds=0.05)
 QUESTION = "What is the weather in Boston?"
@@ -72,6 +72,7 @@ class Talk:
         self.messages = messages
         self.said: list[Said] = []
         self._offers: deque[Offer] = deque()
+        self._acts: dict[type, Callable[[], None]] = {}
         self._changed = asyncio.Condition()
         self.running: asyncio.Task[None] | None = None
 
@@ -97,6 +98,12 @@ class Talk:
 
     def hear(self, said: Said) -> None:
         self.said.append(said)
+        if (act := self._acts.get(type(said))) is not None:
+            act()
+
+    def when(self, kind: type[Said], act: Callable[[], None]) -> None:
+        """At the moment at which it says one of this kind, before it goes on."""
+        self._acts[kind] = act
 
     async def until(self, kind: type[T], count: int = 1) -> T:
         """The `count`th that it said of this kind; the end of `converse` is an error."""
@@ -292,9 +299,11 @@ async def test_a_reply_under_way_is_waited_for_before_the_connection_is_left(ser
     async with talking(model(server)) as talk:
         await talk.give(TextGiven("One two three four five six"))
         await talk.until(ReplySound, 2)
+        connections_at_its_end: list[int] = []
+        talk.when(ReplyOver, lambda: connections_at_its_end.append(len(server.setups)))
         await server.go_away(5)
         await talk.until(ReplyOver)
-        assert len(server.setups) == 1
+        assert connections_at_its_end == [1]
         async with asyncio.timeout(3):
             while len(server.setups) < 2:
                 await asyncio.sleep(0.01)
