@@ -28,6 +28,7 @@ from greenroom_core.model.runtime import (
 )
 from greenroom_core.model.session import (
     ANSWER_MAX_LENGTH,
+    Checkpoint,
     Effective,
     RestartPolicy,
     SessionDefaults,
@@ -82,6 +83,7 @@ STATUS = SessionStatus(
     metrics=_METRICS,
     metrics_generated_at=_AT,
     answer="v=0\r\n".ljust(ANSWER_MAX_LENGTH, "ü"),
+    checkpoint=Checkpoint(state='{"said":"ü","count":123456789012345678901234567890}'.ljust(16_383), attempt=2),
 )
 RUNTIME_SPEC = RuntimeSpec(
     template={"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "agent", "x-free": [1]}]}},

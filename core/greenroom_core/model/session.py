@@ -22,6 +22,7 @@ CALL_ID_PATTERN = "^[a-z0-9_-]+$"
 CALL_ID_MAX_LENGTH = 255
 MESSAGE_MAX_LENGTH = 1024
 ANSWER_MAX_LENGTH = 16_384
+CHECKPOINT_MAX_BYTES = 16_384
 
 CallId = Annotated[
     str, Meta(pattern=CALL_ID_PATTERN, min_length=1, max_length=CALL_ID_MAX_LENGTH, description="The call.")
@@ -90,6 +91,16 @@ class Effective(SessionDefaults, frozen=True):
     """The merged settings that hold for the attempt: session before AgentRuntime. Written with the bind."""
 
 
+class Checkpoint(Wire, frozen=True, kw_only=True):
+    """What an agent has left for its session's next attempt. A text, so that the server can bound it and gives it back
+    to the letter: as an object it would lose numbers beyond 64 bits."""
+
+    state: Annotated[
+        str, Meta(max_length=CHECKPOINT_MAX_BYTES, description="A JSON object, encoded; at most 16 KiB.")
+    ]
+    attempt: Annotated[int, Meta(ge=1, description="The attempt whose agent left it.")]
+
+
 class SessionStatus(Wire, frozen=True):
     phase: Phase = Phase.PENDING
     pod_name: str | None = None
@@ -112,6 +123,13 @@ class SessionStatus(Wire, frozen=True):
         Meta(
             description="What the agent's edge answers to an offer among the parameters, for instance an SDP. Written "
             "by the pod, once an attempt; gone with its end."
+        ),
+    ] = None
+    checkpoint: Annotated[
+        Checkpoint | None,
+        Meta(
+            description="What the agent had kept when its pod gave the running session back, for the next attempt. "
+            "Gone with the session's end."
         ),
     ] = None
 

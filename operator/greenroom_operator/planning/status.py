@@ -52,7 +52,7 @@ def end(session: AgentSession, reason: EndReason, message: str, epoch: int, now:
         "endedAt": now,
         "epoch": epoch,
         "conditions": _not_running(session, reason.value, now),
-        **_cleared(session, "answer"),
+        **_cleared(session, "answer", "checkpoint"),
     }
 
 
@@ -93,7 +93,7 @@ def _not_running(session: AgentSession, reason: str, now: datetime) -> tuple[Con
     return conditions
 
 
-_WIRE_NAMES = {"started_at": "startedAt", "joined_at": "joinedAt", "answer": "answer"}
+_WIRE_NAMES = {"started_at": "startedAt", "joined_at": "joinedAt", "answer": "answer", "checkpoint": "checkpoint"}
 
 
 def _cleared(session: AgentSession, *fields: str) -> Fields:
