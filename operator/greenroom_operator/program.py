@@ -25,7 +25,7 @@ from greenroom_operator.cluster.writer import Writer
 from greenroom_operator.loops.fleets import Fleets
 from greenroom_operator.loops.scheduler import Scheduler
 from greenroom_operator.metrics import OperatorMetrics
-from greenroom_operator.planning.cordons import cordoned
+from greenroom_operator.planning.cordons import closed
 from greenroom_operator.planning.placement import takes_sessions
 from greenroom_operator.planning.revision import revision
 from greenroom_operator.planning.values import Fleet, RuntimeKey, pod_runtime_key
@@ -224,7 +224,7 @@ class Operator:
             for pod in filter(takes_sessions, self._pods.store):
                 key = pod_runtime_key(pod)
                 fleet = self.fleets.get(key)
-                if cordoned(pod, fleet, self._nodes.names) or (fleet is not None and fleet.deleting):
+                if closed(pod, fleet, self._nodes.names) or (fleet is not None and fleet.deleting):
                     continue
                 free[key] += max(pod.slots - self._scheduler.ledger.on_pod(pod.metadata.uid), 0)
         return free

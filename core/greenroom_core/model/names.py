@@ -7,6 +7,7 @@ import uuid
 GROUP = "greenroom.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+RUNTIME_KIND = "AgentRuntime"
 
 CLOSE_REQUESTED = f"{GROUP}/close-requested"
 """Annotation on a session: any non-empty value asks for its end. Written by clients, never taken back."""

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import field
 
 from greenroom_core.model import names
-from greenroom_core.model.meta import ConditionStatus, Resource, Wire
+from greenroom_core.model.meta import ConditionStatus, OwnerReference, Resource, Wire
 
 
 class PodCondition(Wire, frozen=True):
@@ -49,7 +49,25 @@ class Pod(Resource, frozen=True):
 
     @property
     def runtime(self) -> str:
-        return self.metadata.labels.get(names.RUNTIME_LABEL, "")
+        """Name of the AgentRuntime that it belongs to, by label and by owner; "" for a pod that is none of ours."""
+        owner = self._owner
+        ours = owner is not None and self.metadata.labels.get(names.RUNTIME_LABEL) == owner.name
+        return owner.name if owner is not None and ours else ""
+
+    @property
+    def owner_uid(self) -> str:
+        """Of the AgentRuntime that it was made for: one that comes back under the same name is another."""
+        owner = self._owner
+        return owner.uid if owner is not None else ""
+
+    @property
+    def _owner(self) -> OwnerReference | None:
+        """Who controls it, if that is an AgentRuntime."""
+        for owner in self.metadata.owner_references:
+            if owner.controller:
+                ours = owner.kind == names.RUNTIME_KIND and owner.api_version.startswith(names.GROUP + "/")
+                return owner if ours else None
+        return None
 
     @property
     def revision(self) -> str:

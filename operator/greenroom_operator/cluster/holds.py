@@ -83,7 +83,7 @@ class Holds:
         page = await self._client.list(PODS, Selection(meta.namespace, labels=f"{names.RUNTIME_LABEL}={meta.name}"))
         for pod in page.items:
             self._pods.learn(pod)
-        return bool(page.items) or bool(page.unreadable)
+        return any(pod.runtime for pod in page.items) or bool(page.unreadable)
 
     async def _read(self, runtime: AgentRuntime) -> None:
         meta = runtime.metadata

@@ -1,4 +1,4 @@
-"""Which pods nobody is to come to any more, though they are well: those that are cordoned, or whose node is. Pure."""
+"""Which pods nobody is to come to any more, though they are well. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from greenroom_operator.planning.values import Fleet
 
 _TAINT = "node.kubernetes.io/unschedulable"
+
+
+def closed(pod: Pod, fleet: Fleet | None, nodes: Container[str]) -> bool:
+    """Cordoned, or made for an AgentRuntime that is gone, whose name this one has."""
+    return (fleet is not None and pod.owner_uid != fleet.runtime.metadata.uid) or cordoned(pod, fleet, nodes)
 
 
 def cordoned(pod: Pod, fleet: Fleet | None, nodes: Container[str]) -> bool:

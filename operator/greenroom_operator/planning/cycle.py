@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from greenroom_core.model import names
 from greenroom_core.model.queue import turns, waiting_since
+from greenroom_core.model.recovery import pauses
 from greenroom_operator.planning import lifecycle, status
 from greenroom_operator.planning.capacity import Patience, slots_to_come
-from greenroom_operator.planning.cordons import cordoned
+from greenroom_operator.planning.cordons import closed
 from greenroom_operator.planning.limits import Admission
 from greenroom_operator.planning.placement import Rooms
 from greenroom_operator.planning.values import (
@@ -73,13 +74,13 @@ class _Cycle:
         if fleet is None or fleet.deleting:
             self.short[key] = 0
             return
-        candidates = [s for s in waiting if s.metadata.uid not in self._acted and not _unwanted(s)]
+        candidates = [s for s in waiting if s.metadata.uid not in self._acted and self._may_be_bound(s)]
         admitted = self._in_order(fleet, self._admit(fleet, candidates))
         snapshot, failing = self._snapshot, key in self._snapshot.failing
         pods = [
             pod
             for pod in snapshot.pods.values()
-            if pod_runtime_key(pod) == key and not cordoned(pod, fleet, snapshot.cordoned_nodes)
+            if pod_runtime_key(pod) == key and not closed(pod, fleet, snapshot.cordoned_nodes)
         ]
         awake = [pod for pod in pods if pod.metadata.uid not in snapshot.resting]
         rooms = Rooms(fleet, awake, snapshot.tally, failing=failing)
@@ -117,6 +118,9 @@ class _Cycle:
             return turns(admitted)
         shares = self._snapshot.tally.shares(RuntimeKey(meta.namespace, meta.name), fair_by)
         return turns(admitted, fair_by, shares)
+
+    def _may_be_bound(self, session: AgentSession) -> bool:
+        return not (_unwanted(session) or pauses(session, self._snapshot.now))
 
     def _refuse(self, session: AgentSession, refusal: Ending) -> None:
         fields = status.end(session, *refusal, self._snapshot.epoch, self._snapshot.now)

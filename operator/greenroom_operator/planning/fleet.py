@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
-from greenroom_operator.planning.cordons import cordoned
+from greenroom_operator.planning.cordons import closed
 from greenroom_operator.planning.drain import DELETING, Hold, held, hold, waits_for
 from greenroom_operator.planning.size import Demand, Size, at_first, largest, sized, surge
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.trouble import trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from greenroom_core.model.pod import Pod
@@ -84,9 +84,9 @@ class FleetPlan:
 
 
 def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
-    live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
+    live = _live(snapshot.pods)
     revision = snapshot.fleet.revision if snapshot.fleet is not None else ""
-    closed = [pod for pod in live if _closed(snapshot, pod)]
+    shut = [pod for pod in live if _closed(snapshot, pod)]
     current = [pod for pod in live if pod.revision == revision and not _closed(snapshot, pod)]
     old = [pod for pod in live if pod.revision != revision and not _closed(snapshot, pod)]
     size = _size(snapshot, current, len(live))
@@ -108,7 +108,7 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
         delete=(
             *_surplus(snapshot, current, len(current) - size.pods),
             *_outdated(snapshot, current, old, size.pods),
-            *_surplus(snapshot, closed, len(closed)),
+            *_surplus(snapshot, shut, len(shut)),
         ),
         unlabel=tuple(pod for pod in live if _over(_label_ends(snapshot, pod), snapshot.now)),
         wake_at=min(wake, default=None),
@@ -137,7 +137,7 @@ def _room(snapshot: FleetSnapshot, live: int, rolling: bool) -> int:
 
 def finished_to_delete(pods: Sequence[Pod], *, kept: int = KEPT_FINISHED_PODS) -> list[Pod]:
     """Finished pods but for the newest, whose log is what one wants to read."""
-    finished = [pod for pod in pods if pod.finished and not pod.leaving]
+    finished = [pod for pod in pods if pod.finished and not pod.leaving and pod.runtime]
     finished.sort(key=_created, reverse=True)
     return finished[kept:]
 
@@ -146,7 +146,7 @@ def fleet_status(
     snapshot: FleetSnapshot, fleet: Fleet, size: Size, shown: RuntimeStatus, pending: int, now: datetime
 ) -> RuntimeStatus:
     """The status to show; conditions keep the times of `shown` where nothing changed."""
-    live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
+    live = _live(snapshot.pods)
     ready = [pod for pod in live if pod.ready]
     sessions = sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in snapshot.pods)
     open_pods = [pod for pod in ready if pod.revision == fleet.revision and not _closed(snapshot, pod)]
@@ -171,8 +171,13 @@ def fleet_status(
     )
 
 
+def _live(pods: Iterable[Pod]) -> list[Pod]:
+    """Pods that merely carry the label are nobody's to count, and never deleted."""
+    return [pod for pod in pods if pod.runtime and not pod.finished and not pod.leaving]
+
+
 def _closed(snapshot: FleetSnapshot, pod: Pod) -> bool:
-    return cordoned(pod, snapshot.fleet, snapshot.cordoned_nodes)
+    return closed(pod, snapshot.fleet, snapshot.cordoned_nodes)
 
 
 def _empty(snapshot: FleetSnapshot, pod: Pod) -> bool:
@@ -236,7 +241,7 @@ def _available(ready: int, wanted: int, now: datetime) -> Condition:
 
 def _progressing(snapshot: FleetSnapshot, fleet: Fleet, wanted: int, now: datetime) -> Condition:
     reason, message, good = "Complete", f"all pods have revision {fleet.revision}", True
-    live = [pod for pod in snapshot.pods if not pod.finished and not pod.leaving]
+    live = _live(snapshot.pods)
     if fleet.deleting:
         reason, message = DELETING, waits_for(snapshot.pods, snapshot.sessions)
     elif snapshot.template_error:

@@ -55,7 +55,7 @@ def _owner(fleet: Fleet) -> Body:
     meta = fleet.runtime.metadata
     return {
         "apiVersion": names.API_VERSION,
-        "kind": "AgentRuntime",
+        "kind": names.RUNTIME_KIND,
         "name": meta.name,
         "uid": meta.uid,
         "controller": True,

@@ -160,12 +160,32 @@ def pod(**parts: Any) -> Pod:
     return msgspec.convert(parts, Pod)
 
 
+OWNER = {"apiVersion": names.API_VERSION, "kind": "AgentRuntime", "name": "voice", "uid": "u-1", "controller": True}
+
+
 def test_pod_says_its_runtime_revision_slots_and_whether_it_is_busy() -> None:
     labels = {names.RUNTIME_LABEL: "voice", names.REVISION_LABEL: "abc", names.BUSY_LABEL: "true"}
-    found = pod(metadata={"labels": labels, "annotations": {names.SLOTS_ANNOTATION: "7"}})
+    annotations = {names.SLOTS_ANNOTATION: "7"}
+    found = pod(metadata={"labels": labels, "annotations": annotations, "ownerReferences": [OWNER]})
+    assert found.owner_uid == "u-1"
     assert (found.runtime, found.revision, found.slots, found.busy) == ("voice", "abc", 7, True)
     bare = pod(metadata={"annotations": {names.SLOTS_ANNOTATION: "many"}})
     assert (bare.runtime, bare.revision, bare.slots, bare.busy) == ("", "", 0, False)
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        [],
+        [{**OWNER, "name": "other"}],
+        [{**OWNER, "controller": False}],
+        [{**OWNER, "kind": "ReplicaSet", "apiVersion": "apps/v1"}],
+        [{**OWNER, "apiVersion": "example.com/v1"}],
+    ],
+    ids=["nobody's", "of another", "not its controller", "a ReplicaSet's", "of another group"],
+)
+def test_a_pod_that_only_carries_the_label_is_none_of_ours(owners: list[dict[str, Any]]) -> None:
+    assert pod(metadata={"labels": {names.RUNTIME_LABEL: "voice"}, "ownerReferences": owners}).runtime == ""
 
 
 @pytest.mark.parametrize(("status", "ready"), [("True", True), ("False", False), ("Unknown", False)])

@@ -79,19 +79,20 @@ def test_a_pod_that_the_feed_has_not_seen_keeps_it() -> None:
     async def story() -> None:
         bench = Bench()
         runtime = await bench.deleted(names.DRAIN)
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "unseen", "labels": {names.RUNTIME_LABEL: "default"}},
-            **TEMPLATE,
-        }
-        await bench.client.create(PODS, NAMESPACE, pod)
-        other = {**pod, "metadata": {"name": "other", "labels": {names.RUNTIME_LABEL: "another"}}}
-        await bench.client.create(PODS, NAMESPACE, other)
+        owner = {"apiVersion": names.API_VERSION, "kind": names.RUNTIME_KIND, "uid": "u", "controller": True}
+        for name, of in (("unseen", "default"), ("other", "another")):
+            meta = {"name": name, "labels": {names.RUNTIME_LABEL: of}, "ownerReferences": [{**owner, "name": of}]}
+            await bench.client.create(
+                PODS, NAMESPACE, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, **TEMPLATE}
+            )
         await bench.holds.write(runtime, Hold.TAKE_OFF)
         assert (await bench.client.get(RUNTIMES, NAMESPACE, "default")).metadata.finalizers == (names.DRAIN,)
         assert [seen.metadata.name for seen in bench.pods.store] == ["unseen"], "now the next look knows it"
         await bench.client.delete(PODS, NAMESPACE, "unseen", grace_period_seconds=0)
+        stranger = {"name": "stranger", "labels": {names.RUNTIME_LABEL: "default"}}
+        await bench.client.create(
+            PODS, NAMESPACE, {"apiVersion": "v1", "kind": "Pod", "metadata": stranger, **TEMPLATE}
+        )
         await bench.holds.write(runtime, Hold.TAKE_OFF)
         assert bench.gone == [runtime.metadata.uid]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from greenroom_core.model import names
-from greenroom_core.model.meta import ConditionStatus, ObjectMeta
+from greenroom_core.model.meta import ConditionStatus, ObjectMeta, OwnerReference
 from greenroom_core.model.pod import Pod, PodCondition, PodSpec, PodStatus
 from greenroom_core.model.runtime import (
     AgentRuntime,
@@ -74,6 +74,7 @@ def pod(
     revision: str = REVISION,
     age: float = 100.0,
     cordoned: bool = False,
+    owner: str | None = "uid-fleet",
 ) -> Pod:
     labels = {names.RUNTIME_LABEL: KEY.name, names.REVISION_LABEL: revision}
     return Pod(
@@ -86,6 +87,7 @@ def pod(
             deletion_timestamp=ago(leaving_for) if leaving_for is not None else None,
             labels={**labels, **({names.BUSY_LABEL: "true"} if busy else {})},
             annotations={names.SLOTS_ANNOTATION: str(slots), **({names.CORDONED: "yes"} if cordoned else {})},
+            owner_references=(owned_by(owner),) if owner is not None else (),
         ),
         spec=PodSpec(node_name="node"),
         status=PodStatus(
@@ -93,6 +95,10 @@ def pod(
             conditions=(PodCondition(type="Ready", status=ConditionStatus.TRUE if ready else ConditionStatus.FALSE),),
         ),
     )
+
+
+def owned_by(uid: str, name: str = KEY.name) -> OwnerReference:
+    return OwnerReference(names.API_VERSION, names.RUNTIME_KIND, name, uid, controller=True)
 
 
 def fleet(
