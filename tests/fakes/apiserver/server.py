@@ -27,7 +27,7 @@ from tests.fakes.virtual_time import VirtualClock
 from greenroom_core.kube.transport import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Answer, Request, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from greenroom_core.clock import Clock
 
@@ -37,14 +37,16 @@ HISTORY_RECORDS = 20_000
 class FakeApiServer:
     """Make one inside a running loop. `transport(user)` gives each client its own way in.
 
-    `answered` counts answers by (user, verb, resource/subresource, status).
+    `answered` counts answers by (user, verb, resource/subresource, status). `listeners` are told of every write, at
+    once and in order.
     """
 
     def __init__(self, clock: Clock | None = None, *, seed: int = 0, history_limit: int = HISTORY_RECORDS) -> None:
         self.clock: Clock = clock or VirtualClock()
         self.answered: Counter[tuple[str, str, str, int]] = Counter()
         self.running = True
-        self._subscriptions: list[Subscription] = []
+        self.listeners: list[Callable[[Record], None]] = []
+        self._subscriptions: dict[Subscription, None] = {}
         self._written_at: dict[str, int] = {}
         self._busy: dict[str, float] = {}
         self.storage = Storage(history_limit, self._published)
@@ -112,7 +114,7 @@ class FakeApiServer:
         self._check_busy(place)
         subscription = Subscription(self._reads.interest(request, place), self.clock)
         self._reads.replay(request, subscription)
-        self._subscriptions.append(subscription)
+        self._subscriptions[subscription] = None
         return subscription
 
     def bookmark(self, request: Request, subscription: Subscription) -> Object | None:
@@ -125,12 +127,14 @@ class FakeApiServer:
         return self._reads.bookmark(self._routes.place(request.path), version)
 
     def unwatch(self, subscription: Subscription) -> None:
-        self._subscriptions.remove(subscription)
+        self._subscriptions.pop(subscription, None)
 
     def _published(self, record: Record) -> None:
         self._written_at[record.key.resource] = record.version
         for subscription in self._subscriptions:
             subscription.publish(record)
+        for listener in self.listeners:
+            listener(record)
 
     def _check_busy(self, place: Place) -> None:
         if self.clock.boot() < self._busy.get(place.resource.naming.resource, 0.0):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
-from tests.fakes.apiserver.answers import Failure
+from tests.fakes.apiserver.answers import Failure, Object
 
 from greenroom_core.kube.transport import Answer, Request, Stream, TransportError
 
@@ -38,6 +39,10 @@ class Faults:
         """After the server carried it out."""
         return answer
 
+    def watched(self, request: Request) -> Request:
+        """What the server takes a watch's request for."""
+        return request
+
     def watch_delay_seconds(self, request: Request) -> float:
         """How long after the write an event of this watch arrives."""
         return 0.0
@@ -50,13 +55,16 @@ class FakeTransport:
         self.faults = Faults()
         self.user = user
         self._server = server
+        self._network = copy_context()  # what is on its way is no part of the program that sent it
         self._trips: dict[asyncio.Task[Answer], None] = {}
         self._watches: dict[Subscription, None] = {}  # in the order of opening, so that a run repeats itself
         self._connected = asyncio.Event()
         self._connected.set()
 
     async def send(self, request: Request, timeout_seconds: float) -> Answer:
-        trip = asyncio.get_running_loop().create_task(self._trip(request), name=f"{request.method} {request.path}")
+        trip = asyncio.get_running_loop().create_task(
+            self._trip(request), name=f"{request.method} {request.path}", context=self._network
+        )
         self._trips[trip] = None
         trip.add_done_callback(self._arrived)
         try:
@@ -74,7 +82,7 @@ class FakeTransport:
         await self._wait_connected(silence_seconds)
         self._refuse_if_stopped()
         try:
-            subscription = self._server.watch(request)
+            subscription = self._server.watch(self.faults.watched(request))
         except Failure as failure:
             yield Stream(failure.status, _once(failure.answer().body))
             return
@@ -96,6 +104,17 @@ class FakeTransport:
         """The server ends this client's open watches in good order."""
         for subscription in self._watches:
             subscription.end()
+
+    def tell_watches(self, resource: str, kind: str, body: Object) -> None:
+        """Puts an event that never happened into this client's open watches of `resource`."""
+        for subscription in self._watches:
+            if subscription.interest.resource == resource and subscription.interest.matches(body):
+                subscription.add(kind, body)
+
+    def sever(self) -> None:
+        """The server sees that the client is gone."""
+        for subscription in self._watches:
+            self._server.unwatch(subscription)
 
     def hold(self) -> None:
         """Nothing passes any more, in either direction, and nobody is told."""
