@@ -129,6 +129,13 @@ async def test_runtime_has_a_fixed_size_or_autoscaling_and_never_both_or_none(do
 
 
 @on_both
+async def test_the_fewest_pods_are_no_more_than_the_most(door: Door) -> None:
+    rule = "spec.autoscaling.minPods is larger than maxPods"
+    assert rule in await refused(door, runtime("r", autoscaling={"minPods": 3, "maxPods": 2}), "spec")
+    await door.client.create(RUNTIMES, door.namespace, runtime("none", autoscaling={"minPods": 0, "maxPods": 0}))
+
+
+@on_both
 async def test_int_or_percent_takes_both_and_nothing_else(door: Door) -> None:
     field = "spec.autoscaling.bufferSessions"
     for number, good in enumerate((3, "3", "10%")):

@@ -22,7 +22,11 @@ _IMMUTABLE = {
 }
 _ONE_SIZE = {
     "rule": "has(self.replicas) != has(self.autoscaling)",
-    "message": "set exactly one of spec.replicas and spec.autoscaling",
+    "message": "set exactly one of spec.replicas and spec.autoscaling; minPods and maxPods size what is autoscaled",
+}
+_SIZES_IN_ORDER = {
+    "rule": "!has(self.autoscaling) || self.autoscaling.minPods <= self.autoscaling.maxPods",
+    "message": "spec.autoscaling.minPods is larger than maxPods",
 }
 
 
@@ -62,6 +66,7 @@ def session_crd() -> dict[str, Any]:
             _column("Phase", ".status.phase"),
             _column("Reason", ".status.reason"),
             _column("Pod", ".status.podName"),
+            _column("Revision", ".status.revision", priority=1),
             _column("Attempt", ".status.attempt", "integer", priority=1),
             _column("Waiting", '.status.conditions[?(@.type=="Scheduled")].reason', priority=1),
             _column("Started", ".status.startedAt", "date"),
@@ -78,7 +83,7 @@ def runtime_crd() -> dict[str, Any]:
         short="agrt",
         description="A fleet of warm pods that agent sessions run in.",
         schema={
-            "spec": render(RuntimeSpec) | {"x-kubernetes-validations": [_ONE_SIZE]},
+            "spec": render(RuntimeSpec) | {"x-kubernetes-validations": [_ONE_SIZE, _SIZES_IN_ORDER]},
             "status": _without_defaults(render(RuntimeStatus)),
         },
         subresources={
@@ -98,6 +103,8 @@ def runtime_crd() -> dict[str, Any]:
             _column("Sessions", ".status.sessions", "integer"),
             _column("Pending", ".status.pending", "integer"),
             _column("Available", '.status.conditions[?(@.type=="Available")].status'),
+            _column("State", '.status.conditions[?(@.type=="Progressing")].reason'),
+            _column("Revision", ".status.revision", priority=1),
             _column("Age", ".metadata.creationTimestamp", "date"),
         ],
     )

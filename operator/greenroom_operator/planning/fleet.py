@@ -89,7 +89,7 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     shut = [pod for pod in live if _closed(snapshot, pod)]
     current = [pod for pod in live if pod.revision == revision and not _closed(snapshot, pod)]
     old = [pod for pod in live if pod.revision != revision and not _closed(snapshot, pod)]
-    size = _size(snapshot, current, len(live))
+    size = _size(snapshot, current, old, len(live))
     missing = size.pods - len(current) - snapshot.being_made
     wake = [at for at in (_label_ends(snapshot, pod) for pod in live) if at is not None and at > snapshot.now]
     if size.falls_at is not None:
@@ -98,7 +98,8 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     makeable = missing > 0 and snapshot.template_error == ""
     if makeable and held(snapshot.fleet):
         if snapshot.now >= snapshot.attempts.not_before:
-            create = min(missing, CREATE_AT_ONCE_PODS, _room(snapshot, len(current) + len(old), bool(old)))
+            free_hands = max(CREATE_AT_ONCE_PODS - snapshot.being_made, 0)
+            create = min(missing, free_hands, _room(snapshot, len(current) + len(old), bool(old)))
         else:
             wake.append(snapshot.attempts.not_before)
     return FleetPlan(
@@ -116,13 +117,14 @@ def plan_fleet(snapshot: FleetSnapshot) -> FleetPlan:
     )
 
 
-def _size(snapshot: FleetSnapshot, current: Sequence[Pod], live: int) -> Size:
+def _size(snapshot: FleetSnapshot, current: Sequence[Pod], old: Sequence[Pod], live: int) -> Size:
     fleet = snapshot.fleet
     if fleet is None or fleet.deleting:
         return Size(0)
-    bound = sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in current)
+    bound, before_it = (sum(snapshot.sessions.get(pod.metadata.uid, 0) for pod in pods) for pods in (current, old))
     before = snapshot.size or at_first(live, snapshot.now)
-    return sized(fleet.runtime.spec, Demand(bound, snapshot.waiting), before, snapshot.now)
+    demand = Demand(bound, snapshot.waiting, rolling=before_it > 0)
+    return sized(fleet.runtime.spec, demand, before, snapshot.now)
 
 
 def _room(snapshot: FleetSnapshot, live: int, rolling: bool) -> int:

@@ -36,12 +36,12 @@ def pod_body(fleet: Fleet, name: str) -> Body:
             "name": name,
             "namespace": runtime.metadata.namespace,
             "labels": {
-                **(metadata.get("labels") or {}),
+                **_others(metadata.get("labels")),
                 names.RUNTIME_LABEL: runtime.metadata.name,
                 names.REVISION_LABEL: fleet.revision,
             },
             "annotations": {
-                **(metadata.get("annotations") or {}),
+                **_others(metadata.get("annotations")),
                 names.SLOTS_ANNOTATION: str(spec.sessions_per_pod),
                 names.SAFE_TO_EVICT: "false",
             },
@@ -49,6 +49,12 @@ def pod_body(fleet: Fleet, name: str) -> Body:
         },
         "spec": _pod_spec(fleet),
     }
+
+
+def _others(given: dict[str, str] | None) -> dict[str, str]:
+    """What the template gives of labels or annotations, but for ours: a pod that is cordoned from the first, say,
+    would be replaced without end."""
+    return {name: value for name, value in (given or {}).items() if not name.startswith(f"{names.GROUP}/")}
 
 
 def _owner(fleet: Fleet) -> Body:

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """`bound` sessions hold slots of the newest revision's pods, `waiting` ones may take any slot that comes free."""
+    """`bound` sessions hold slots of the newest revision's pods, `waiting` ones may take any slot that comes free.
+    `rolling`: pods of older revisions still hold some."""
 
     bound: int
     waiting: int
+    rolling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ def share(part: IntOrPercent, of: int) -> int:
 def _enough(scaling: Autoscaling, slots: int, demand: Demand) -> int:
     used = demand.bound + demand.waiting
     pods = -(-(used + share(scaling.buffer_sessions, used)) // slots)
-    return max(scaling.min_pods, min(pods, scaling.max_pods))
+    # In a rollout there is always a new pod for whoever comes next: else older ones would never be done.
+    fewest = max(scaling.min_pods, int(demand.rolling))
+    return min(max(fewest, pods), scaling.max_pods)
 
 
 def _settled(before: Size, wanted: int, scaling: Autoscaling, now: float) -> Size:

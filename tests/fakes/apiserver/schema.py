@@ -30,6 +30,9 @@ _JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", in
 _RULES: dict[str, Callable[[Any, Any], bool]] = {
     "self == oldSelf": lambda new, old: old is None or same(new, old),
     "has(self.replicas) != has(self.autoscaling)": lambda new, _: ("replicas" in new) != ("autoscaling" in new),
+    "!has(self.autoscaling) || self.autoscaling.minPods <= self.autoscaling.maxPods": lambda new, _: (
+        "autoscaling" not in new or new["autoscaling"]["minPods"] <= new["autoscaling"]["maxPods"]
+    ),
 }
 
 

@@ -65,6 +65,12 @@ def test_makes_what_is_missing_writes_under_way_counted() -> None:
     assert plan_fleet(seen(pod(), of=fleet(replicas=4), being_made=1)).create == 2
 
 
+@pytest.mark.parametrize(("missing", "being_made", "create"), [(3, 0, 3), (40, 0, 10), (40, 4, 6), (40, 10, 0)])
+def test_ten_are_made_at_a_time(missing: int, being_made: int, create: int) -> None:
+    world = seen(of=fleet(replicas=missing + being_made), being_made=being_made)
+    assert plan_fleet(world).create == create
+
+
 def test_makes_no_pod_before_the_template_has_been_tried_or_when_it_is_bad() -> None:
     untried = plan_fleet(seen(of=fleet(), template_error=None))
     assert (untried.try_template, untried.create) == (True, 0)
@@ -220,6 +226,31 @@ class TestPodBody:
         assert first["livenessProbe"] == {"exec": {}}
         assert second == {"name": "sidecar"}
         assert pod_body(spec, "x")["spec"]["restartPolicy"] == "Never"
+
+    def test_what_it_says_of_zones_goes_through(self) -> None:
+        zones = {
+            "maxSkew": 1,
+            "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": {names.RUNTIME_LABEL: "default"}},
+            "matchLabelKeys": [names.REVISION_LABEL],
+        }
+        container = {"name": "agent"}
+        template = {"spec": {"topologySpreadConstraints": [zones], "containers": [container]}}
+        body = pod_body(_with_template(fleet(), template), "x")
+        assert body["spec"]["topologySpreadConstraints"] == [zones]
+        labels = body["metadata"]["labels"]
+        assert labels.items() >= zones["labelSelector"]["matchLabels"].items(), "the pods are those that it spreads"
+        assert names.REVISION_LABEL in labels
+
+    def test_labels_and_annotations_of_ours_are_not_the_templates_to_give(self) -> None:
+        own = {
+            "labels": {names.RUNTIME_LABEL: "other", names.BUSY_LABEL: "true", "team": "red"},
+            "annotations": {names.CORDONED: "yes", names.SLOTS_ANNOTATION: "99", "note": "kept"},
+        }
+        metadata = pod_body(_with_template(fleet(), {**TEMPLATE, "metadata": own}), "x")["metadata"]
+        assert metadata["labels"] == {names.RUNTIME_LABEL: "default", names.REVISION_LABEL: "rev1", "team": "red"}
+        assert metadata["annotations"] == {names.SLOTS_ANNOTATION: "10", names.SAFE_TO_EVICT: "false", "note": "kept"}
 
     def test_names_the_field_of_a_template_that_cannot_be_one(self) -> None:
         with pytest.raises(ValueError, match=r"spec\.template\.spec\.containers"):

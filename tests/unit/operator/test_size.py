@@ -30,6 +30,9 @@ def spec(slots: int = 10, **scaling: Any) -> RuntimeSpec:
         ({"buffer_sessions": "50%"}, 0, 0, 0),
         ({"buffer_sessions": "50%"}, 20, 0, 3),
         ({"buffer_sessions": "50%"}, 14, 0, 3),
+        ({"buffer_sessions": "10%"}, 9, 0, 1),
+        ({"buffer_sessions": "10%"}, 9, 1, 2),
+        ({"buffer_sessions": "10%"}, 0, 1, 1),
         ({"buffer_sessions": 0, "min_pods": 2}, 0, 0, 2),
         ({"buffer_sessions": 0, "max_pods": 2}, 30, 40, 2),
         ({"buffer_sessions": 9, "max_pods": 0}, 0, 5, 0),
@@ -39,6 +42,13 @@ def test_room_for_those_who_are_there_who_wait_and_who_may_come(
     scaling: dict[str, Any], bound: int, waiting: int, pods: int
 ) -> None:
     assert sized(spec(**scaling), Demand(bound, waiting), Size(0), 1000.0).pods == pods
+
+
+def test_while_older_revisions_hold_calls_there_is_a_pod_of_the_newest() -> None:
+    of = spec(buffer_sessions=0)
+    assert sized(of, Demand(0, 0, rolling=True), Size(0), 0.0).pods == 1
+    assert sized(of, Demand(11, 0, rolling=True), Size(0), 0.0).pods == 2
+    assert sized(spec(buffer_sessions=0, max_pods=0), Demand(0, 0, rolling=True), Size(0), 0.0).pods == 0
 
 
 def test_a_fixed_size_is_what_it_is() -> None:
