@@ -130,12 +130,14 @@ class Program:
 
 
 class Launchpad:
-    """Makes programs of one namespace; their files go into `directory`."""
+    """Makes programs of one namespace; their files go into `directory`. They reach the API server at
+    `api_server_port`."""
 
     def __init__(self, plane: ControlPlane, namespace: str, directory: Path) -> None:
         self._plane = plane
         self._namespace = namespace
         self._directory = directory
+        self.api_server_port = plane.port
 
     async def operator(self, number: int, *flags: str) -> Program:
         words = ["operator", "--namespace", self._namespace, "--host", LOOPBACK]
@@ -159,7 +161,7 @@ class Launchpad:
         (folder / "token").write_text(await self._plane.token(self._namespace, account))
         return {
             "KUBERNETES_SERVICE_HOST": self._plane.host,
-            "KUBERNETES_SERVICE_PORT": str(self._plane.port),
+            "KUBERNETES_SERVICE_PORT": str(self.api_server_port),
             "GREENROOM_SERVICEACCOUNT_DIR": str(folder),
         }
 

@@ -16,6 +16,7 @@ from tests.stack.journal import Journal
 from tests.stack.kubectl import Kubectl
 from tests.stack.meters import ServerMeter, difference
 from tests.stack.programs import Launchpad, Program, install_accounts
+from tests.stack.relay import Relay
 from tests.stack.rest import Rest
 
 from greenroom_core.clock import SystemClock
@@ -45,7 +46,7 @@ class Stack:
     """``async with Stack(plane, directory, ...) as stack:``: operators, APIs and pods are ready inside.
 
     Leaving without an error runs :meth:`judge` first, unless `judged` has been set to False. With no operators nobody
-    makes pods, so none are waited for.
+    makes pods, so none are waited for. `relayed` puts a relay between the programs and the API server.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Stack:
         operators: int = 1,
         apis: int = 1,
         tolerance: Tolerance = CALM,
+        relayed: bool = False,
     ) -> None:
         self.plane = plane
         self.namespace = f"stack-{uuid.uuid4().hex[:8]}"
@@ -72,9 +74,16 @@ class Stack:
         self.apis: list[Program] = []
         self.rest: list[Rest] = []
         self.launchpad = Launchpad(plane, self.namespace, self.directory)
+        self._relay = Relay(plane.port) if relayed else None
         self._counts = (operators, apis)
         self._meter = ServerMeter(plane.admin)
         self._opened = AsyncExitStack()
+
+    @property
+    def relay(self) -> Relay:
+        """Between the programs and the API server, where the stack is `relayed`."""
+        assert self._relay is not None, "the stack is not relayed"
+        return self._relay
 
     @property
     def api(self) -> Rest:
@@ -111,8 +120,12 @@ class Stack:
         recording = asyncio.create_task(self.recorder.run())
         self._opened.push_async_callback(_ended, recording)
         await self.recorder.started.wait()
+        if self._relay is not None:
+            await self._opened.enter_async_context(self._relay)
+            self.launchpad.api_server_port = self._relay.port
+        port = self.launchpad.api_server_port
         self.node = await self._opened.enter_async_context(
-            ProcessNode(self.plane, self.namespace, self.directory / "node")
+            ProcessNode(self.plane, self.namespace, self.directory / "node", api_server_port=port)
         )
         self._opened.push_async_callback(self._stop_programs)
         operators, apis = self._counts
@@ -198,9 +211,16 @@ class Stack:
         await self.settle()
         assert_holds(self.recorder.events, self.tolerance, self.answers)
         assert not self.journal.doubles(), self.journal.doubles()
+        await self.judge_denials()
+        self.judge_logs()
+
+    async def judge_denials(self) -> None:
+        """Of no use where the API server was started anew: its counters begin again."""
         asked = difference(self._asked_before, await self._meter.read())
         denied = {key: count for key, count in asked.items() if key[2] in ("401", "403")}
         assert not denied, f"programs asked for what their Roles do not allow: {denied}"
+
+    def judge_logs(self) -> None:
         for program in (*self.operators, *self.apis):
             assert "Traceback" not in program.log, f"{program.name} tripped:\n{program.log}"
 

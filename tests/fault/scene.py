@@ -1,0 +1,90 @@
+"""Where a case works: the stack, its load, and the handles by which it is hurt."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from tests.fault.evidence import Evidence, Killed
+from tests.invariants import events
+from tests.stack.meters import samples
+
+if TYPE_CHECKING:
+    from tests.fault.load import Load
+    from tests.stack import Program, Stack
+
+_LEADER_SECONDS = 30.0
+_GONE_SECONDS = 10.0
+
+
+class Scene:
+    """`outage_seconds` is how long a server stays away, less in the short form."""
+
+    def __init__(self, stack: Stack, load: Load, *, short: bool) -> None:
+        self.stack = stack
+        self.load = load
+        self.chance = load.chance
+        self.outage_seconds = 8.0 if short else 30.0
+        self.killed: list[Killed] = []
+
+    async def leader(self) -> Program:
+        """The operator that leads now. TimeoutError when none comes to."""
+        async with asyncio.timeout(_LEADER_SECONDS):
+            while True:
+                for operator in self.stack.operators:
+                    if operator.process.running and await self.leads(operator):
+                        return operator
+                await asyncio.sleep(0.1)
+
+    async def leads(self, operator: Program) -> bool:
+        try:
+            async with asyncio.timeout(1):
+                page = await operator.metrics()
+        except (OSError, TimeoutError):
+            return False
+        return any(value == 1 for _, value in samples(page, "greenroom_operator_leading"))
+
+    async def until_another_leads(self, than: Program) -> Program:
+        """The leader, once it is not `than`."""
+        async with asyncio.timeout(_LEADER_SECONDS):
+            while (found := await self.leader()) is than:
+                await asyncio.sleep(0.1)
+            return found
+
+    def busiest_pod(self) -> str:
+        """The open pod that holds most sessions."""
+        bodies = self.stack.recorder.sessions()
+        held = [events.status(body).get("podName") for body in bodies if events.holder(body) is not None]
+        pods = self.stack.open_pods()
+        assert pods, "no pod is open"
+        return max(pods, key=held.count)
+
+    async def kill_pod(self, name: str) -> None:
+        """kill -9 of its process, with the sessions in it; returns when the process is gone."""
+        process = self.stack.node.pid(name)
+        self.killed.append(Killed(name, time.monotonic()))
+        os.killpg(process, signal.SIGKILL)
+        async with asyncio.timeout(_GONE_SECONDS):
+            await self.stack.node.until(name, lambda facts: facts is None or facts.over)
+
+    async def until_calm(self, seconds: float = 60.0) -> None:
+        """All programs are ready, the fleets have their pods, somebody leads, and each caller has had a turn."""
+        for program in (*self.stack.operators, *self.stack.apis):
+            await program.until_ready()
+        await self.leader()
+        for fleet in self.stack.fleets:
+            if not fleet.autoscaling:
+                await self.stack.until_pods_ready(fleet.pods, fleet.name)
+        await self.load.a_turn_of_each(seconds)
+
+    def evidence(self) -> Evidence:
+        return Evidence(
+            recording=list(self.stack.recorder.events),
+            lines=self.stack.journal.lines(),
+            lives=list(self.load.lives),
+            killed=list(self.killed),
+            tolerance=self.stack.tolerance,
+        )
