@@ -47,6 +47,15 @@ class Certificates:
         return self.folder / "admin.key"
 
     @property
+    def controllers(self) -> Path:
+        """The client certificate of a kube-controller-manager."""
+        return self.folder / "controllers.crt"
+
+    @property
+    def controllers_key(self) -> Path:
+        return self.folder / "controllers.key"
+
+    @property
     def service_account_key(self) -> Path:
         return self.folder / "service-account.key"
 
@@ -59,6 +68,8 @@ def make_certificates(folder: Path, now: datetime) -> Certificates:
     _write(files.ca, _pem(authority.certificate))
     _issue(authority, files.server, files.server_key, _name("greenroom-local"), server=True)
     _issue(authority, files.admin, files.admin_key, _name("greenroom-admin", "system:masters"), server=False)
+    controllers = _name("system:kube-controller-manager")
+    _issue(authority, files.controllers, files.controllers_key, controllers, server=False)
     _write(files.service_account_key, _key_pem(_new_key()))
     return files
 

@@ -1,8 +1,8 @@
 """A real control plane on this machine: etcd and kube-apiserver as child processes, with RBAC and tokens.
 
-It knows nothing of Greenroom's resources and programs. There is no controller manager: nobody collects garbage,
-makes service accounts or cleans up a deleted namespace; :meth:`ControlPlane.ensure_namespace` does the part that
-pods need.
+It knows nothing of Greenroom's resources and programs. There is no controller manager, unless a
+:class:`~greenroom_local.controllers.ControllerManager` is started beside it: nobody collects garbage, makes service
+accounts or cleans up a deleted namespace; :meth:`ControlPlane.ensure_namespace` does the part that pods need.
 """
 
 from __future__ import annotations
@@ -169,17 +169,21 @@ class ControlPlane:
         answer = await self.admin.request("POST", path, request)
         return str(answer["status"]["token"])
 
-    def credentials(self, token: str | None = None) -> Credentials:
-        """For the kube door: those of a service account's `token`, without one the administrator's."""
+    def credentials(self, token: str | None = None, *, port: int | None = None) -> Credentials:
+        """For the kube door: those of a service account's `token`, without one the administrator's.
+
+        `port` is where something else on this machine passes connections on to the API server.
+        """
         tls = ssl.create_default_context(cafile=str(self.ca_file))
         if token is None:
             tls.load_cert_chain(self.files.admin, self.files.admin_key)
-        return Credentials(self.server_url, tls, lambda: token, self.namespace, str(self.ca_file))
+        server_url = f"https://{LOOPBACK}:{port or self.port}"
+        return Credentials(server_url, tls, lambda: token, self.namespace, str(self.ca_file))
 
     @asynccontextmanager
-    async def client(self, token: str | None = None) -> AsyncIterator[KubeClient]:
+    async def client(self, token: str | None = None, *, port: int | None = None) -> AsyncIterator[KubeClient]:
         """The kube door in the real world, open while the block runs; as :meth:`credentials`."""
-        transport = HttpTransport(self.credentials(token), user_agent="greenroom-local")
+        transport = HttpTransport(self.credentials(token, port=port), user_agent="greenroom-local")
         async with transport:
             yield KubeClient(World(self._clock, random.Random(), transport))
 
@@ -199,6 +203,12 @@ class ControlPlane:
             raise ControlPlaneError(
                 f"the API server was not ready after {_READY_SECONDS:.0f} s; {_end_of_log(self.api_server)}"
             ) from None
+
+    def child(self, name: str, words: Sequence[str]) -> ChildProcess:
+        """A server of this control plane, not yet started."""
+        # Only what servers need: variables such as ETCD_… would be taken for flags, a proxy for the way to etcd.
+        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory)}
+        return ChildProcess(Command(name, words, environment, self.logs / f"{name}.log"), self._clock)
 
     async def stop(self) -> None:
         """End both servers; nothing happens to those that do not run."""
@@ -234,15 +244,10 @@ class ControlPlane:
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
         unsafe = self._unsafe_no_fsync
-        self._etcd = self._child("etcd", etcd_words(self._binaries, self.files, ports, data, unsafe_no_fsync=unsafe))
-        self._api_server = self._child("kube-apiserver", api_server_words(self._binaries, self.files, ports))
+        self._etcd = self.child("etcd", etcd_words(self._binaries, self.files, ports, data, unsafe_no_fsync=unsafe))
+        self._api_server = self.child("kube-apiserver", api_server_words(self._binaries, self.files, ports))
         self._etcd.start()
         self._api_server.start()
-
-    def _child(self, name: str, words: Sequence[str]) -> ChildProcess:
-        # Only what servers need: variables such as ETCD_… would be taken for flags, a proxy for the way to etcd.
-        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory)}
-        return ChildProcess(Command(name, words, environment, self.logs / f"{name}.log"), self._clock)
 
     async def _is_ready(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""The admin kubeconfig of a local control plane: one file that kubectl takes wherever it is copied."""
+"""A kubeconfig of a local control plane: one file that kubectl takes wherever it is copied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ NAME = "greenroom-local"
 
 
 def write_kubeconfig(path: Path, server_url: str, files: Certificates, namespace: str) -> None:
-    """Write it, readable by this user alone. JSON, which is YAML; the keys are inside."""
+    """The administrator's, readable by this user alone. JSON, which is YAML; the keys are inside."""
+    _write(path, server_url, files.ca, (files.admin, files.admin_key), namespace)
+
+
+def write_controllers_kubeconfig(path: Path, server_url: str, files: Certificates) -> None:
+    """A kube-controller-manager's, in the same form."""
+    _write(path, server_url, files.ca, (files.controllers, files.controllers_key), "default")
+
+
+def _write(path: Path, server_url: str, ca: Path, client: tuple[Path, Path], namespace: str) -> None:
+    certificate, key = client
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -23,15 +33,15 @@ def write_kubeconfig(path: Path, server_url: str, files: Certificates, namespace
         "clusters": [
             {
                 "name": NAME,
-                "cluster": {"server": server_url, "certificate-authority-data": _inline(files.ca)},
+                "cluster": {"server": server_url, "certificate-authority-data": _inline(ca)},
             }
         ],
         "users": [
             {
                 "name": NAME,
                 "user": {
-                    "client-certificate-data": _inline(files.admin),
-                    "client-key-data": _inline(files.admin_key),
+                    "client-certificate-data": _inline(certificate),
+                    "client-key-data": _inline(key),
                 },
             }
         ],

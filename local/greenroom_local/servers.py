@@ -1,4 +1,4 @@
-"""The command lines of etcd and kube-apiserver. Values in, words out; nothing is started here."""
+"""The command lines of the servers of a control plane. Values in, words out; nothing is started here."""
 
 from __future__ import annotations
 
@@ -73,5 +73,39 @@ def api_server_words(binaries: Binaries, files: Certificates, ports: Ports) -> t
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
         "--endpoint-reconciler-type=none",
+        "--profiling=false",
+    )
+
+
+CONTROLLERS = (
+    "disruption-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "node-lifecycle-controller",
+    "pod-garbage-collector-controller",
+    "serviceaccount-controller",
+    "taint-eviction-controller",
+)
+"""Those that meet Greenroom's objects."""
+
+
+def controller_manager_words(
+    program: Path, files: Certificates, kubeconfig: Path, port: int, *, node_grace_seconds: int
+) -> tuple[str, ...]:
+    """kube-controller-manager with each controller under its own service account, as in a cluster."""
+    return (
+        str(program),
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={port}",
+        f"--tls-cert-file={files.server}",
+        f"--tls-private-key-file={files.server_key}",
+        f"--controllers={','.join(CONTROLLERS)}",
+        "--use-service-account-credentials=true",
+        "--leader-elect=false",
+        "--node-monitor-period=1s",
+        f"--node-monitor-grace-period={node_grace_seconds}s",
         "--profiling=false",
     )

@@ -1,8 +1,9 @@
-"""etcd, kube-apiserver, kubectl; on request helm, Redis, Chromium. The standard library only: it runs before set-up."""
+"""The programs that a control plane and the tests need. The standard library only: it runs before set-up."""
 
 from __future__ import annotations
 
 from greenroom_local.binaries.chromium import find_chromium
+from greenroom_local.binaries.controllers import find_controller_manager
 from greenroom_local.binaries.found import Binaries, Unusable
 from greenroom_local.binaries.helm import find_helm
 from greenroom_local.binaries.redis import find_installed_redis, find_redis
@@ -14,6 +15,7 @@ __all__ = [
     "Unusable",
     "find_binaries",
     "find_chromium",
+    "find_controller_manager",
     "find_helm",
     "find_installed",
     "find_installed_redis",

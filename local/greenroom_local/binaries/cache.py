@@ -32,6 +32,11 @@ def helm_folder(environment: Mapping[str, str]) -> Path:
     return cache_root(environment) / f"helm-{pins.HELM_VERSION}" / "bin"
 
 
+def controller_manager_folder(environment: Mapping[str, str]) -> Path:
+    """Where the pinned kube-controller-manager lives: apart, for a set of binaries is replaced as a whole."""
+    return cache_root(environment) / f"kube-controller-manager-{pins.KUBERNETES_VERSION}" / "bin"
+
+
 @contextlib.contextmanager
 def alone(environment: Mapping[str, str], on_wait: Callable[[], None]) -> Iterator[None]:
     """One process of this user at a time: a second build would only make both slower.

@@ -88,6 +88,8 @@ class PodLife:
     def observe(self, pod: LocalPod) -> None:
         """A newer state of the object."""
         self._pod = pod
+        self._record.observe(pod)
+        self._changed.set()
         if pod.metadata.deletion_timestamp is not None:
             self._end_within(pod.grace_seconds)
 

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
-from greenroom_core.clock import SystemClock
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import Conflict, KubeError, NotFound
 from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import NODES, loose
 from greenroom_local.node.life import House, PodLife
 from greenroom_local.node.pod import PODS, LocalPod
+from greenroom_local.node.presence import Presence
 from greenroom_local.node.probes import Prober
-from greenroom_local.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +44,9 @@ class ProcessNode:
     all of them have ended after.
 
     `directory` gets the pods' own files and `logs/<pod>.log`. `base_environment` is what every process starts from;
-    the default has the interpreter's folder first on PATH, and otherwise little.
+    the default has the interpreter's folder first on PATH, and otherwise little. `api_server_port` is where the
+    processes find the API server, when not where the node finds it; `own_port` is where the node does. With
+    `report_seconds` the node reports itself ready so often, as a controller manager wants it.
     """
 
     def __init__(
@@ -57,6 +58,9 @@ class ProcessNode:
         name: str = "",
         working_directory: Path | None = None,
         base_environment: Mapping[str, str] | None = None,
+        api_server_port: int | None = None,
+        own_port: int | None = None,
+        report_seconds: float | None = None,
     ) -> None:
         self.namespace = namespace
         self.name = name or f"local-{namespace}"
@@ -65,6 +69,9 @@ class ProcessNode:
         self._folder = directory.resolve() / "pods"
         self._working_directory = working_directory or Path.cwd()
         self._base_environment = base_environment or default_environment(os.environ)
+        self._api_server_port = plane.port if api_server_port is None else api_server_port
+        self._own_port = own_port
+        self._report_seconds = report_seconds
         self._lives: dict[str, PodLife] = {}
         self._binding: set[str] = set()
         self._task: asyncio.Task[None] | None = None
@@ -140,15 +147,16 @@ class ProcessNode:
         raise KeyError(pod_name)
 
     async def _run(self) -> None:
-        async with self._plane.client() as client, aiohttp.ClientSession() as session:
+        async with self._plane.client(port=self._own_port) as client, aiohttp.ClientSession() as session:
             house = self._house(client, Prober(session, client.world.clock))
-            await self._register()
+            presence = Presence(client, self.name)
+            await presence.register()
             try:
-                await self._keep(client, house)
+                await self._keep(client, house, presence)
             finally:
                 await asyncio.gather(*(life.end_with_node(_END_SECONDS) for life in self._lives.values()))
 
-    async def _keep(self, client: KubeClient, house: House) -> None:
+    async def _keep(self, client: KubeClient, house: House, presence: Presence) -> None:
         async with asyncio.TaskGroup() as group:
 
             def on_change(change: Change[LocalPod]) -> None:
@@ -163,6 +171,8 @@ class ProcessNode:
                 else:
                     self._open.set()
 
+            if self._report_seconds is not None:
+                group.create_task(presence.keep(self._report_seconds))
             itself = Feed(client, NODES, Selection(fields=f"metadata.name={self.name}"), on_node)
             group.create_task(itself.run())
             feed = Feed(client, PODS, Selection(self.namespace), on_change)
@@ -234,35 +244,11 @@ class ProcessNode:
             client=client,
             prober=prober,
             ca_file=self._plane.ca_file,
-            api_server_port=self._plane.port,
+            api_server_port=self._api_server_port,
             folder=self._folder,
             logs=self.logs,
             working_directory=self._working_directory,
             base_environment=self._base_environment,
-        )
-
-    async def _register(self) -> None:
-        await self._plane.admin.create("/api/v1/nodes", {"metadata": {"name": self.name}})
-        now = SystemClock().wall().strftime("%Y-%m-%dT%H:%M:%SZ")
-        ready = {
-            "type": "Ready",
-            "status": "True",
-            "reason": "LocalProcesses",
-            "message": "pods run as processes",
-            "lastHeartbeatTime": now,
-            "lastTransitionTime": now,
-        }
-        status = {
-            "conditions": [ready],
-            "addresses": [{"type": "InternalIP", "address": LOOPBACK}],
-            "capacity": {"pods": "110"},
-            "allocatable": {"pods": "110"},
-        }
-        await self._plane.admin.request(
-            "PATCH",
-            f"/api/v1/nodes/{self.name}/status",
-            {"status": status},
-            "application/strategic-merge-patch+json",
         )
 
 

@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from greenroom_core.kube.errors import Conflict, Invalid, KubeError, NotFound
-from greenroom_local.node.pod import PODS
+from greenroom_local.node.pod import PODS, LocalPod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from greenroom_core.kube.client import KubeClient
     from greenroom_core.model.meta import ObjectMeta
@@ -27,6 +27,12 @@ class PodRecord:
         self._client = client
         self._metadata = metadata
         self._written: dict[str, Any] = {}
+        self._written_version = 0
+
+    def observe(self, pod: LocalPod) -> None:
+        """A state of the object: where somebody else has called it ready, or not, since we wrote, we write again."""
+        if int(pod.metadata.resource_version) > self._written_version and _ready(pod.status) != _ready(self._written):
+            self._written = {}
 
     async def write_status(self, newest: Callable[[], dict[str, Any]]) -> None:
         """Until the newest status is written, or the object is gone. An outage is waited for."""
@@ -60,11 +66,15 @@ class PodRecord:
             {"op": "add", "path": "/status", "value": status},
         ]
         try:
-            await self._client.json_patch(PODS, meta.namespace, meta.name, operations, subresource="status")
-            self._written = status
+            after = await self._client.json_patch(PODS, meta.namespace, meta.name, operations, subresource="status")
+            self._written, self._written_version = status, int(after.metadata.resource_version)
         except NotFound:
             self.gone = True
         except Invalid as refused:
             if refused.causes:
                 raise AssertionError(f"pod {meta.key}: a status of ours is refused: {refused}") from refused
             self.gone = True  # a namesake stands there
+
+
+def _ready(status: Mapping[str, Any]) -> str | None:
+    return next((item["status"] for item in status.get("conditions") or () if item["type"] == "Ready"), None)
