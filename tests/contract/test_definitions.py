@@ -15,7 +15,7 @@ from greenroom_core.model import crds
 from greenroom_core.model.meta import Condition, ConditionStatus, plain
 from greenroom_core.model.metrics import SessionMetrics
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.model.runtime import (
     Autoscaling,
     Placement,
@@ -30,6 +30,7 @@ from greenroom_core.model.session import (
     ANSWER_MAX_LENGTH,
     Checkpoint,
     Effective,
+    LastAttempt,
     RestartPolicy,
     SessionDefaults,
     SessionLimits,
@@ -80,6 +81,18 @@ STATUS = SessionStatus(
     reason=EndReason.POD_LOST,
     message="the pod is gone",
     conditions=_CONDITIONS,
+    last_attempt=LastAttempt(
+        attempt=2,
+        pod_name="pod-0",
+        revision="ab",
+        started_at=_AT,
+        joined_at=_AT,
+        ended_at=_AT,
+        reason=WaitReason.POD_LOST,
+        message="pod pod-0 was lost",
+        first_started_at=_AT,
+        losses=2,
+    ),
     metrics=_METRICS,
     metrics_generated_at=_AT,
     answer="v=0\r\n".ljust(ANSWER_MAX_LENGTH, "ü"),

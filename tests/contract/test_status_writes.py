@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,8 @@ from greenroom_core.kube.kinds import SESSIONS, loose
 from greenroom_core.kube.patches import attempt_status, versioned_status
 from greenroom_core.model.names import CLOSE_REQUESTED, LEAVE_CALL
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.session import ANSWER_MAX_LENGTH
+from greenroom_core.model.reasons import WaitReason
+from greenroom_core.model.session import ANSWER_MAX_LENGTH, Effective, LastAttempt, RestartPolicy, SessionLimits
 
 if TYPE_CHECKING:
     from greenroom_core.model.session import AgentSession
@@ -193,6 +195,24 @@ async def test_fresh_version_in_a_merge_patch_of_status_holds(door: Door) -> Non
     assert (bound.status.epoch, bound.status.pod_name) == (3, "p1")
     assert bound.metadata.version > made.metadata.version
     assert bound.metadata.generation == made.metadata.generation
+
+
+@on_both
+async def test_values_in_a_merge_patch_of_status_replace_those_before_them_as_a_whole(door: Door) -> None:
+    async def write(**fields: Any) -> AgentSession:
+        patch = versioned_status((await door.get(name)).metadata.resource_version, fields)
+        return await door.client.merge_patch(SESSIONS, door.namespace, name, patch, subresource="status")
+
+    name = (await door.create()).metadata.name
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    first = LastAttempt(attempt=1, pod_name="p1", joined_at=at, ended_at=at, reason=WaitReason.POD_LOST, losses=1)
+    second = LastAttempt(attempt=2, pod_name="p2", ended_at=at, reason=WaitReason.RETURNED)
+    settings = Effective(limits=SessionLimits(idle_timeout_seconds=9), restart_policy=RestartPolicy.NEVER)
+    fewer = Effective(limits=SessionLimits(start_deadline_seconds=60))
+    written = await write(lastAttempt=first, effective=settings)
+    assert (written.status.last_attempt, written.status.effective) == (first, settings)
+    written = await write(lastAttempt=second, effective=fewer)
+    assert (written.status.last_attempt, written.status.effective) == (second, fewer)
 
 
 @on_both

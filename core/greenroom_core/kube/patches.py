@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, structs
+
 from greenroom_core.model.meta import plain
 
 if TYPE_CHECKING:
@@ -13,8 +15,10 @@ if TYPE_CHECKING:
 
 
 def versioned_status(resource_version: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The operator's form: a merge patch that holds only for the version it was planned from. None removes."""
-    return {"metadata": {"resourceVersion": resource_version}, "status": plain(fields)}
+    """The operator's form: a merge patch that holds only for the version it was planned from. None removes, and a
+    value replaces the one before it as a whole."""
+    status = {name: _replacing(value) for name, value in fields.items()}
+    return {"metadata": {"resourceVersion": resource_version}, "status": status}
 
 
 def versioned_metadata(resource_version: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,3 +45,10 @@ def attempt_status(session: AgentSession, fields: Mapping[str, Any]) -> list[dic
         *({"op": "test", "path": path, "value": value} for path, value in tests),
         *({"op": "add", "path": f"/status/{name}", "value": value} for name, value in plain(fields).items()),
     ]
+
+
+def _replacing(value: Any) -> Any:
+    """A merge patch merges objects: what a value is without has to be removed by name."""
+    if isinstance(value, Struct):
+        return {field.encode_name: _replacing(getattr(value, field.name)) for field in structs.fields(value)}
+    return plain(value)

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from greenroom_core.model.meta import ConditionStatus, find
+from greenroom_core.model.recovery import paused_until
 from greenroom_core.model.session import SCHEDULED
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def waits(session: AgentSession) -> bool:
 
 
 def waiting_since(session: AgentSession) -> datetime:
-    """When it began to wait for a slot; a creation stamp is cut to whole seconds, so the latest it can mean."""
+    """When it began to wait for a slot, or will. A creation stamp is cut to whole seconds: the latest it can mean."""
+    if (until := paused_until(session)) is not None:
+        return until
     condition = find(session.status.conditions, SCHEDULED)
     moved = condition is not None and session.status.attempt > 0
     if moved and condition is not None and condition.status is ConditionStatus.FALSE:

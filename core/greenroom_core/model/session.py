@@ -16,7 +16,7 @@ from greenroom_core.model import names
 from greenroom_core.model.meta import Conditions, Resource, Wire
 from greenroom_core.model.metrics import SessionMetrics
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.reasons import EndReason, WaitReason
 
 CALL_ID_PATTERN = "^[a-z0-9_-]+$"
 CALL_ID_MAX_LENGTH = 255
@@ -95,10 +95,28 @@ class Checkpoint(Wire, frozen=True, kw_only=True):
     """What an agent has left for its session's next attempt. A text, so that the server can bound it and gives it back
     to the letter: as an object it would lose numbers beyond 64 bits."""
 
-    state: Annotated[
-        str, Meta(max_length=CHECKPOINT_MAX_BYTES, description="A JSON object, encoded; at most 16 KiB.")
-    ]
+    state: Annotated[str, Meta(max_length=CHECKPOINT_MAX_BYTES, description="A JSON object, encoded; at most 16 KiB.")]
     attempt: Annotated[int, Meta(ge=1, description="The attempt whose agent left it.")]
+
+
+class LastAttempt(Wire, frozen=True, kw_only=True):
+    """The attempt before this one, as far as it went: what lastState is to a container."""
+
+    attempt: Annotated[int, Meta(ge=1)]
+    pod_name: str | None = None
+    revision: str | None = None
+    started_at: datetime | None = None
+    joined_at: datetime | None = None
+    ended_at: Annotated[datetime, Meta(description="When it was given back, or its loss was known.")]
+    reason: Annotated[WaitReason, Meta(description="Why the session had to leave that pod.")]
+    message: Annotated[str, Meta(max_length=MESSAGE_MAX_LENGTH)] = ""
+    first_started_at: Annotated[
+        datetime | None,
+        Meta(description="When the session's first agent was built: maxDurationSeconds counts from it."),
+    ] = None
+    losses: Annotated[
+        int, Meta(ge=0, description="Pods lost in a row; one that ran the session for over ten minutes begins anew.")
+    ] = 0
 
 
 class SessionStatus(Wire, frozen=True):
@@ -116,6 +134,9 @@ class SessionStatus(Wire, frozen=True):
     reason: EndReason | None = None
     message: Annotated[str, Meta(max_length=MESSAGE_MAX_LENGTH)] | None = None
     conditions: Conditions = ()
+    last_attempt: Annotated[
+        LastAttempt | None, Meta(description="Of a session that has left a pod to run in another; kept with its end.")
+    ] = None
     metrics: SessionMetrics | None = None
     metrics_generated_at: datetime | None = None
     answer: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from greenroom_core.model import names
+from greenroom_core.model import names, recovery
 from greenroom_core.model.meta import find
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.queue import waiting_since
@@ -13,6 +13,7 @@ from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.model.session import SCHEDULED, RestartPolicy
 from greenroom_operator.planning import pinned, status
 from greenroom_operator.planning.effective import TAKE_BACK_SECONDS, effective, start_deadline_seconds
+from greenroom_operator.planning.shortage import shortage
 from greenroom_operator.planning.values import (
     DeleteSession,
     ExamineOnlyPod,
@@ -61,6 +62,13 @@ def unbound(session: AgentSession, snapshot: Snapshot) -> Answer:
         return _end(session, EndReason.DELETED, "deleted while it was being moved", snapshot), None
     if session.close_requested:
         return _end(session, EndReason.CLOSE_REQUESTED, "closed before a pod took it", snapshot), None
+    over_at, again_at = recovery.lasts_until(session), recovery.paused_until(session)
+    if over_at is not None and snapshot.now >= over_at:
+        return _end(
+            session, EndReason.MAX_DURATION, "it had lasted as long as it may, between two pods", snapshot
+        ), None
+    if again_at is not None and snapshot.now < again_at:
+        return _only_pod(session, snapshot), again_at
     seconds = start_deadline_seconds(session, fleet_runtime(session, snapshot))
     deadline = waiting_since(session) + timedelta(seconds=seconds)
     if snapshot.now < deadline:
@@ -97,8 +105,8 @@ def bound(session: AgentSession, snapshot: Snapshot) -> Answer:
     overdue_at = state.scheduled_at + timedelta(seconds=TAKE_BACK_SECONDS)
     if snapshot.now >= overdue_at:
         why = f"pod {state.pod_name} did not start it in {TAKE_BACK_SECONDS:g} s"
-        fields = status.take_back(session, WaitReason.TAKEN_BACK, why, snapshot.epoch, snapshot.now)
-        return WriteStatus(session, "take-back", fields), None
+        record = recovery.last_attempt(state, WaitReason.TAKEN_BACK, why, snapshot.now)
+        return WriteStatus(session, "take-back", status.take_back(session, record, snapshot.epoch)), None
     return None, overdue_at if gone_at is None else min(gone_at, overdue_at)
 
 
@@ -139,7 +147,7 @@ def cause(session: AgentSession, snapshot: Snapshot) -> tuple[WaitReason, str]:
         return WaitReason.RUNTIME_DELETING, f"AgentRuntime {name!r} is being deleted and takes no new session"
     if session.spec.pod_name is not None:
         return WaitReason.POD_NOT_AVAILABLE, f"pod {session.spec.pod_name} is not ready or has no free slot"
-    return WaitReason.NO_FREE_SLOT, f"no ready pod of AgentRuntime {name!r} has a free slot"
+    return shortage(fleet.runtime)
 
 
 def _released(session: AgentSession) -> SetFinalizers | None:
@@ -159,7 +167,9 @@ def _after_loss(session: AgentSession, snapshot: Snapshot) -> WriteStatus:
     settings = session.status.effective or effective(session, fleet_runtime(session, snapshot))
     only_scheduled = session.status.phase is Phase.SCHEDULED
     message = f"pod {session.status.pod_name} was lost"
-    if only_scheduled or settings.restart_policy is RestartPolicy.ON_POD_LOSS:
-        fields = status.take_back(session, WaitReason.POD_LOST, message, snapshot.epoch, snapshot.now)
-        return WriteStatus(session, "take-back", fields)
-    return _end(session, EndReason.POD_LOST, message, snapshot)
+    if not only_scheduled and settings.restart_policy is RestartPolicy.NEVER:
+        return _end(session, EndReason.POD_LOST, message, snapshot)
+    record = recovery.last_attempt(session.status, WaitReason.POD_LOST, message, snapshot.now)
+    if record.losses > recovery.RESTARTS_IN_A_ROW:
+        return _end(session, EndReason.POD_LOST, f"{message}: {record.losses} pods lost in a row", snapshot)
+    return WriteStatus(session, "take-back", status.take_back(session, record, snapshot.epoch))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from greenroom_core.model.meta import Condition, ConditionStatus, find, merged
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import FAILURES, EndReason, WaitReason
+from greenroom_core.model.recovery import pause_seconds
 from greenroom_core.model.session import JOINED, MESSAGE_MAX_LENGTH, READY, SCHEDULED
 from greenroom_operator.planning.effective import effective
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.runtime import AgentRuntime
-    from greenroom_core.model.session import AgentSession
+    from greenroom_core.model.session import AgentSession, LastAttempt
 
 Fields = dict[str, Any]
 
@@ -56,17 +58,27 @@ def end(session: AgentSession, reason: EndReason, message: str, epoch: int, now:
     }
 
 
-def take_back(session: AgentSession, reason: WaitReason, message: str, epoch: int, now: datetime) -> Fields:
-    """Takes the baton back: the session waits again."""
-    waiting = _waiting(reason, message, now)
+def take_back(session: AgentSession, record: LastAttempt, epoch: int) -> Fields:
+    """Takes the baton back after the attempt on record: the session waits again."""
+    now, reason = record.ended_at, record.reason
     return {
         "phase": Phase.PENDING,
         "podName": None,
         "podUID": None,
         "epoch": epoch,
-        "conditions": merged(_not_running(session, reason.value, now), waiting),
+        "lastAttempt": record,
+        "conditions": merged(_not_running(session, reason.value, now), _waiting(reason, _outlook(record), now)),
         **_cleared(session, "started_at", "joined_at", "answer"),
     }
+
+
+def _outlook(record: LastAttempt) -> str:
+    """What became of the attempt, and when the next one may begin, unless that is at once."""
+    pause = pause_seconds(record.losses) if record.reason is WaitReason.POD_LOST else 0.0
+    if not pause:
+        return record.message
+    again_at = (record.ended_at + timedelta(seconds=pause)).isoformat(timespec="seconds")
+    return f"{record.message}, {record.losses} in a row; not bound again before {again_at}"
 
 
 def wait(session: AgentSession, reason: WaitReason, message: str, now: datetime) -> Fields:

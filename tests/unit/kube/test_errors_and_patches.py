@@ -72,7 +72,12 @@ def test_operators_form_carries_the_version_it_was_planned_from_and_plain_values
             "phase": "Scheduled",
             "scheduledAt": "2030-01-01T00:00:00Z",
             "podName": None,
-            "effective": {"restartPolicy": "Never", "limits": {}},
+            # A merge patch would leave what stood there before.
+            "effective": {
+                "limits": {"maxDurationSeconds": None, "idleTimeoutSeconds": None, "startDeadlineSeconds": None},
+                "restartPolicy": "Never",
+                "ttlSecondsAfterFinished": None,
+            },
         },
     }
     assert versioned_metadata("7", {"finalizers": ["f"]}) == {"metadata": {"resourceVersion": "7", "finalizers": ["f"]}}
