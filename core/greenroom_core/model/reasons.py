@@ -43,6 +43,7 @@ class WaitReason(StrEnum):
     """Reason of the condition Scheduled while it is False."""
 
     NO_FREE_SLOT = "NoFreeSlot"
+    PODS_NOT_STARTING = "PodsNotStarting"
     RUNTIME_NOT_FOUND = "RuntimeNotFound"
     RUNTIME_DELETING = "RuntimeDeleting"
     POD_NOT_AVAILABLE = "PodNotAvailable"
