@@ -12,7 +12,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
 from greenroom_api import openapi
+from greenroom_api.audit import Audited
 from greenroom_api.dependencies import Permissions
+from greenroom_api.headers import Guarded
 from greenroom_api.instruments import Counted, Instruments
 from greenroom_api.routes import docs, listing, probes, sessions
 from greenroom_core.clock import SystemClock
@@ -20,6 +22,7 @@ from greenroom_core.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from greenroom_api.auth import CloseTokens
     from greenroom_api.backend import SessionBackend
     from greenroom_core.clock import Clock
 
@@ -66,8 +69,10 @@ def create_app(
     permissions: Permissions | None = None,
     instruments: Instruments | None = None,
     clock: Clock | None = None,
+    close_tokens: CloseTokens | None = None,
 ) -> FastAPI:
-    """The application over a backend that has not been entered yet."""
+    """The application over a backend that has not been entered yet. With `close_tokens` each start is answered with
+    the one of its session."""
     app = FastAPI(
         title="Greenroom",
         version=version("greenroom"),
@@ -78,8 +83,11 @@ def create_app(
     )
     equip(app, backend, instruments)
     app.state.permissions = permissions or Permissions()
+    app.state.close_tokens = close_tokens
     add_routes(app.router, app.state.permissions, direct=True)
     app.include_router(docs.router)
+    app.add_middleware(Audited)
+    app.add_middleware(Guarded)
     app.add_middleware(Counted, instruments=app.state.instruments, clock=clock or SystemClock())
     app.add_exception_handler(Exception, _bug)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

@@ -9,11 +9,12 @@ import random
 import sys
 from typing import TYPE_CHECKING
 
-from greenroom_api import server, talk
+from greenroom_api import headers, server, talk
 from greenroom_api.app import create_app
+from greenroom_api.auth.chosen import doorkeeper
 from greenroom_api.cluster import ClusterBackend
 from greenroom_api.instruments import Instruments
-from greenroom_api.settings import ApiSettings, TurnSettings
+from greenroom_api.settings import ApiSettings, AuthMode, AuthSettings, TurnSettings
 from greenroom_core import logs, settings
 from greenroom_core.clock import SystemClock
 from greenroom_core.kube import auth
@@ -31,24 +32,38 @@ logger = logging.getLogger("greenroom.api")
 _WATCHES = 2
 
 
-async def serve(chosen: ApiSettings, turn: TurnSettings, listener: socket.socket, app: FastAPI | None = None) -> None:
-    """Runs until SIGTERM or SIGINT. An `app` of somebody's own must have been equipped; its backend is replaced.
+async def serve(
+    chosen: ApiSettings,
+    turn: TurnSettings,
+    who: AuthSettings,
+    listener: socket.socket,
+    app: FastAPI | None = None,
+) -> None:
+    """Runs until SIGTERM or SIGINT. An `app` of somebody's own must have been equipped; its backend is replaced, and
+    its permission checks are its own.
 
-    Raises auth.NoCredentials.
+    Raises auth.NoCredentials and BadSetting.
     """
     credentials = auth.discover()
     namespace = chosen.namespace or credentials.namespace
     transport = HttpTransport(
         credentials, user_agent="greenroom-api", connections_limit=chosen.kube_requests + _WATCHES
     )
-    async with transport:
-        world = World(SystemClock(), random.SystemRandom(), transport)
+    world = World(SystemClock(), random.SystemRandom(), transport)
+    async with transport, doorkeeper(who, world, namespace) as keeper:
         instruments: Instruments = app.state.instruments if app is not None else Instruments()
         backend = ClusterBackend(
             world, namespace, requests_limit=chosen.kube_requests, on_answer=instruments.kube_answered
         )
         if app is None:
-            app = create_app(backend, instruments=instruments, clock=world.clock)
+            app = create_app(
+                backend,
+                permissions=keeper.permissions() if keeper is not None else None,
+                instruments=instruments,
+                clock=world.clock,
+                close_tokens=keeper.close_tokens if keeper is not None else None,
+            )
+            headers.allow_origins(app, chosen.cors_allow_origins)
         app.state.backend = backend
         if chosen.talk_page:
             talk.install(app, turn)
@@ -61,11 +76,16 @@ def run(program: str, arguments: Sequence[str], app: FastAPI | None = None) -> N
     try:
         chosen = settings.load(ApiSettings, program, arguments)
         turn = settings.load(TurnSettings, program, ())
+        who = settings.load(AuthSettings, program, ())
+        if app is not None and who.auth is not AuthMode.NONE:
+            raise settings.BadSetting(
+                f"GREENROOM_AUTH={who.auth} is for `greenroom api`: an agent file's API asks its own permission checks"
+            )
         logs.set_up(chosen.log_level, chosen.log_format)
-        logger.info("settings: %s", dataclasses.asdict(chosen))
+        logger.info("settings: %s", dataclasses.asdict(chosen) | dataclasses.asdict(who))
         listener = server.bind(chosen.host, chosen.port)
         with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
-            runner.run(serve(chosen, turn, listener, app))
+            runner.run(serve(chosen, turn, who, listener, app))
     except (settings.BadSetting, auth.NoCredentials, OSError) as problem:
         sys.exit(f"{program}: {problem}")
     except KeyboardInterrupt:

@@ -98,6 +98,18 @@ def denied() -> HTTPException:
     return _problem(403, "Permission denied")
 
 
+def unrecognised(why: str) -> HTTPException:
+    return HTTPException(401, f"Authorization required: {why}", {"WWW-Authenticate": "Bearer"})
+
+
+def undecided() -> HTTPException:
+    return _problem(503, "Whoever knows who you are cannot be asked now; try again", RETRY_OUTAGE_SECONDS)
+
+
+def too_often(retry_after_seconds: int) -> HTTPException:
+    return _problem(429, "Too many requests of this caller", retry_after_seconds)
+
+
 def no_session(session_id: str) -> HTTPException:
     return _problem(404, f"Session with id '{session_id}' not found")
 

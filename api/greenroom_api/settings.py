@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from greenroom_core.settings import setting
 
@@ -23,6 +24,37 @@ class ApiSettings:
         20.0, "how long a start that a pod already has may still take after SIGTERM, 0 or more", lambda v: v >= 0
     )
     talk_page: bool = setting(False, "true: a page at /talk where one speaks with an agent")
+    cors_allow_origins: str = setting("", "origins whose pages may ask, between commas; *: all; empty: none")
+
+
+class AuthMode(StrEnum):
+    """Who knows the callers."""
+
+    NONE = "none"
+    KUBERNETES = "kubernetes"
+    OIDC = "oidc"
+    KEYS = "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """Who may ask `greenroom api`. Variables only."""
+
+    auth: AuthMode = setting(AuthMode.NONE, f"one of {', '.join(AuthMode)}")
+    auth_kubernetes_audiences: str = setting("", "between commas; empty: the API server's own")
+    auth_oidc_issuer: str = setting("", "as the claim iss has it, an https address")
+    auth_oidc_audience: str = setting("", "as the claim aud has it")
+    auth_oidc_name_claim: str = setting("sub", "claim with the caller's name; a path, as in a.b")
+    auth_oidc_permissions_claim: str = setting("scope", "claim with greenroom:start and its like; a path, as in a.b")
+    auth_oidc_ca_file: str = setting("", "certificates that the issuer's is signed by; empty: the system's")
+    auth_keys_folder: str = setting("", "folder with a file for each caller, as a Secret is mounted")
+    close_token_key_file: str = setting(
+        "", "file with 32 bytes or more, the same for all replicas; empty: a random key"
+    )
+    caller_requests_per_second: float = setting(
+        0.0, "of one caller at one replica in the long run; 0: any number", lambda value: value >= 0
+    )
+    caller_burst: int = setting(20, "of one caller at once, where their number is limited; 1 or more", lambda v: v >= 1)
 
 
 @dataclass(frozen=True, slots=True)

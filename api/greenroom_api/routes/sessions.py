@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request, Response
 
 from greenroom_api import dependencies, openapi, problems
+from greenroom_api.auth.close_tokens import HEADER as CLOSE_TOKEN
 from greenroom_api.backend import Accepted, AgentFailed, BackendUnavailable, Started, StartOutcome
 from greenroom_api.routes.answers import identity, json_answer
 from greenroom_api.routes.gone import ClientGone, while_there
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from greenroom_api.auth import CloseTokens
     from greenroom_api.dependencies import Permissions
 
 logger = logging.getLogger("greenroom.api.sessions")
@@ -164,18 +166,22 @@ async def start_session(request: Request) -> Response:
     except BackendUnavailable as problem:
         logger.warning("call %s: start not answered: %s", call_id, problem, extra={"call": call_id})
         raise problems.unavailable() from problem
-    if isinstance(outcome, Started):
-        return json_answer(identity(outcome.session), 201)
-    if isinstance(outcome, Accepted):
-        return _accepted(request, outcome)
+    if isinstance(outcome, Started | Accepted):
+        return _begun(request, outcome)
     _tell(call_id, outcome)
     raise problems.start_failed(outcome)
 
 
-def _accepted(request: Request, outcome: Accepted) -> Response:
-    answer = json_answer(identity(outcome.session), 202)
-    answer.headers["Location"] = f"{request.url.path}/{outcome.session.session_id}"
-    answer.headers["Preference-Applied"] = "respond-async"
+def _begun(request: Request, outcome: Started | Accepted) -> Response:
+    session = outcome.session
+    request.state.session_id = session.session_id  # for the audit
+    answer = json_answer(identity(session), 201 if isinstance(outcome, Started) else 202)
+    if isinstance(outcome, Accepted):
+        answer.headers["Location"] = f"{request.url.path}/{session.session_id}"
+        answer.headers["Preference-Applied"] = "respond-async"
+    tokens: CloseTokens | None = getattr(request.app.state, "close_tokens", None)
+    if tokens is not None:
+        answer.headers[CLOSE_TOKEN] = tokens.token(session.call_id, session.session_id)
     return answer
 
 

@@ -27,6 +27,7 @@ from greenroom_core.world import World
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from greenroom_api.auth import Doorkeeper
     from greenroom_core.kube.transport import Request
     from greenroom_core.model.session import AgentSession
 
@@ -144,7 +145,7 @@ class Operator:
 class Rig:
     """One API process over one server; `faults` are on the API's own way to it."""
 
-    def __init__(self, server: FakeApiServer) -> None:
+    def __init__(self, server: FakeApiServer, keeper: Doorkeeper | None = None) -> None:
         self.server = server
         self.clock = server.clock
         self.faults = Script(server.clock)
@@ -152,7 +153,10 @@ class Rig:
         transport.faults = self.faults
         self.transport = transport
         self.backend = ClusterBackend(World(server.clock, Random(1), transport), NAMESPACE)
-        self.app = create_app(self.backend, clock=server.clock)
+        guarded: dict[str, Any] = {}
+        if keeper is not None:
+            guarded = {"permissions": keeper.permissions(), "close_tokens": keeper.close_tokens}
+        self.app = create_app(self.backend, clock=server.clock, **guarded)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://api")
         self.operator = Operator(server)
 
@@ -205,10 +209,10 @@ def runtime(name: str = "default", **spec: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def rig(**spec: Any) -> AsyncIterator[Rig]:
+async def rig(keeper: Doorkeeper | None = None, **spec: Any) -> AsyncIterator[Rig]:
     """A ready API over a server that has the runtime `default` with that spec."""
     server = FakeApiServer()
-    made = Rig(server)
+    made = Rig(server, keeper)
     await made.operator.client.create(RUNTIMES, NAMESPACE, runtime(**spec))
     operating = asyncio.get_running_loop().create_task(made.operator.run())
     try:
