@@ -14,7 +14,6 @@ from greenroom_core.model.session import SCHEDULED, RestartPolicy
 from greenroom_operator.planning import pinned, status
 from greenroom_operator.planning.effective import TAKE_BACK_SECONDS, effective, start_deadline_seconds
 from greenroom_operator.planning.shortage import shortage
-from greenroom_operator.planning.shortage import shortage
 from greenroom_operator.planning.values import (
     DeleteSession,
     ExamineOnlyPod,
