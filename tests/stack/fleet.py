@@ -17,7 +17,7 @@ RUNTIME_ACCOUNT = "greenroom-runtime"
 class FleetPlan:
     """A fixed number of pods, or as `autoscaling` says, that run an agent file with `python`.
 
-    `limits`, `queue` and `defaults` are spec.limits, spec.queue and sessionDefaults.
+    `limits`, `queue` and `defaults` are spec.limits, spec.queue and sessionDefaults; `pod` goes into its pods' spec.
     """
 
     name: str = names.DEFAULT_RUNTIME
@@ -31,6 +31,7 @@ class FleetPlan:
     agent: Path = AGENTS / "scripted.py"
     python: str = "python"
     environment: Mapping[str, str] = field(default_factory=dict)
+    pod: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self, journal: Path) -> dict[str, Any]:
         variables = {"GREENROOM_TEST_JOURNAL": str(journal), **self.environment}
@@ -40,6 +41,7 @@ class FleetPlan:
             "command": [self.python, str(self.agent), "runtime"],
             "env": [{"name": name, "value": value} for name, value in variables.items()],
         }
+        pod_spec = {**self.pod, "serviceAccountName": RUNTIME_ACCOUNT, "containers": [container]}
         return {
             "apiVersion": names.API_VERSION,
             "kind": "AgentRuntime",
@@ -51,6 +53,6 @@ class FleetPlan:
                 "queue": dict(self.queue),
                 "sessionDefaults": dict(self.defaults),
                 "drainTimeoutSeconds": self.drain_timeout_seconds,
-                "template": {"spec": {"serviceAccountName": RUNTIME_ACCOUNT, "containers": [container]}},
+                "template": {"spec": pod_spec},
             },
         }

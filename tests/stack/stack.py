@@ -47,6 +47,7 @@ class Stack:
 
     Leaving without an error runs :meth:`judge` first, unless `judged` has been set to False. With no operators nobody
     makes pods, so none are waited for. `relayed` puts a relay between the programs and the API server.
+    `node_reports_seconds`: so often the node reports itself ready, for controllers that would take it for dead.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Stack:
         apis: int = 1,
         tolerance: Tolerance = CALM,
         relayed: bool = False,
+        node_reports_seconds: float | None = None,
     ) -> None:
         self.plane = plane
         self.namespace = f"stack-{uuid.uuid4().hex[:8]}"
@@ -75,6 +77,7 @@ class Stack:
         self.rest: list[Rest] = []
         self.launchpad = Launchpad(plane, self.namespace, self.directory)
         self._relay = Relay(plane.port) if relayed else None
+        self._node_reports_seconds = node_reports_seconds
         self._counts = (operators, apis)
         self._meter = ServerMeter(plane.admin)
         self._opened = AsyncExitStack()
@@ -125,7 +128,13 @@ class Stack:
             self.launchpad.api_server_port = self._relay.port
         port = self.launchpad.api_server_port
         self.node = await self._opened.enter_async_context(
-            ProcessNode(self.plane, self.namespace, self.directory / "node", api_server_port=port)
+            ProcessNode(
+                self.plane,
+                self.namespace,
+                self.directory / "node",
+                api_server_port=port,
+                report_seconds=self._node_reports_seconds,
+            )
         )
         self._opened.push_async_callback(self._stop_programs)
         operators, apis = self._counts
