@@ -13,7 +13,7 @@ from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
 from greenroom_core.clock import SystemClock
 from greenroom_core.model.metrics import SessionMetrics
-from greenroom_core.model.session import ANSWER_MAX_LENGTH
+from greenroom_core.model.session import ANSWER_MAX_LENGTH, CHECKPOINT_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,9 +29,11 @@ class HostedAgent(Protocol):
     """What a host needs of an agent.
 
     Used when present: `adopt_id(session_id)`, `wait_joined()`, `set_video_track_override_path(path)`,
+    `host_leaves(seconds_left, moves)`, which is called when the host begins to leave (`moves`: another goes on),
     `say_goodbye(reason)`, which is awaited before the host ends a call, `on_answer(tell)`, which has `tell` called with
-    what the edge answers to an offer, and the parts `llm`, `tts`, `stt`, `turn_detection`, `processors`, of which those
-    that can be warmed up are.
+    what the edge answers to an offer, `on_checkpoint(tell)`, which has `tell` called with each checkpoint as a text
+    (:mod:`greenroom.checkpoints.form`), and the parts `llm`, `tts`, `stt`, `turn_detection`, `processors`, of which
+    those that can be warmed up are.
     """
 
     @property
@@ -88,6 +90,20 @@ def hear_answer(agent: HostedAgent, session_id: str, tell: Callable[[str], None]
         on_answer(take)
 
 
+def hear_checkpoints(agent: HostedAgent, session_id: str, tell: Callable[[str], None]) -> None:
+    """Has `tell` called with what the agent wants kept, each time, and only with what fits."""
+
+    def take(state: str) -> None:
+        if isinstance(state, str) and len(state.encode(errors="replace")) <= CHECKPOINT_MAX_BYTES:
+            tell(state)
+        else:
+            logger.error("session %s: a checkpoint is passed over: it is none", session_id)
+
+    on_checkpoint = getattr(agent, "on_checkpoint", None)
+    if callable(on_checkpoint):
+        on_checkpoint(take)
+
+
 def _misfit(answer: Any) -> str:
     """Why `answer` can stand in no status; empty: it can."""
     if not isinstance(answer, str):
@@ -99,8 +115,18 @@ def _misfit(answer: Any) -> str:
     return "" if _is_unicode(answer) else "it has half a surrogate pair"
 
 
+def tell_leaving(agent: HostedAgent, session_id: str, seconds_left: float | None, moves: bool) -> None:
+    """Tells an agent that wants to know that its host leaves; the call may go on for so long (None: to its end)."""
+    host_leaves = getattr(agent, "host_leaves", None)
+    if callable(host_leaves):
+        try:
+            host_leaves(seconds_left, moves)
+        except Exception as error:
+            logger.warning("session %s: it could not be told that its host leaves: %s", session_id, described(error))
+
+
 async def say_goodbye(agent: HostedAgent, reason: str) -> None:
-    """Has an agent that can say that it has to go; `reason` is the session's end reason."""
+    """Has an agent that can say that it has to go; `reason` is the session's end reason, or Returned."""
     goodbye = getattr(agent, "say_goodbye", None)
     if callable(goodbye):
         await goodbye(reason)

@@ -10,6 +10,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from greenroom.checkpoints.keeping import Keeping
 from greenroom.hosts import Wanted
 from greenroom.hosts.local import LocalHost
 from greenroom.hosts.pod import POD_UID_VARIABLE, PodHost
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
+    from greenroom.checkpoints import CheckpointStore
     from greenroom.hosted import HostedAgent
     from greenroom.hosts import SessionHost
     from greenroom.lives import Lives
@@ -40,6 +42,9 @@ class AgentLauncher:
 
     In a runtime pod of a cluster, unless `registry` is given, every session is an AgentSession: see
     :mod:`greenroom.hosts.pod`. The limits on how many there may be are the AgentRuntime's there.
+
+    `checkpoints` keeps, at most once in 5 s each, what the agents of a cluster's sessions want kept should their pod be
+    lost: see :mod:`greenroom.checkpoints`.
 
     `isolation="process"` gives each session a process of its own; it may allocate `memory_limit_bytes` (None: any
     amount) and is ended when its event loop stands still for `blocked_loop_seconds`.
@@ -61,6 +66,7 @@ class AgentLauncher:
         isolation: Literal["none", "process"] = "none",
         memory_limit_bytes: int | None = None,
         blocked_loop_seconds: float = 30.0,
+        checkpoints: CheckpointStore | None = None,
         clock: Clock | None = None,
     ) -> None:
         _positive_or_none("max_concurrent_sessions", max_concurrent_sessions)
@@ -86,6 +92,7 @@ class AgentLauncher:
             check_interval_seconds=maintenance_interval,
         )
         self._clock = clock or SystemClock()
+        self.checkpoints = Keeping(checkpoints, self._clock) if checkpoints is not None else None
         self._registry = registry or SessionRegistry(clock=self._clock)
         self.lives: Lives = InProcess(self.recipe, self._clock)
         if isolation == "process":

@@ -1,28 +1,31 @@
 """One session's life in this process: build, join, leave, end. The same for the launcher and for a runtime pod.
 
 It tells its host what happens as typed notices, in this order: Built, Answered, Joined, LeavingSlowly, Ended; each at
-most once, Ended always, the others where they happened. It knows neither limits across sessions nor the API server.
+most once, Ended always, the others where they happened. Checkpointed comes any number of times between Built and Ended.
+It knows neither limits across sessions nor the API server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from greenroom import hosted
+from greenroom.checkpoints.form import decoded
 from greenroom.errors import AgentExit, InvalidParameters
 from greenroom.latch import Latch
 from greenroom.leaving import CLOSE_AT_LEAST_SECONDS, Leaving, log_error
-from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
+from greenroom.notices import Answered, Assignment, Built, Checkpointed, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded, described
 from greenroom.unbuilt import start_error
 from greenroom.watch import Watch
-from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.session_context import context_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from greenroom.hosted import HostedAgent
@@ -57,6 +60,7 @@ class SessionLife:
         "_cut",
         "_departing",
         "_host_error",
+        "_host_leaves_at",
         "_leaving",
         "_limits",
         "_notify",
@@ -93,6 +97,7 @@ class SessionLife:
         self._over: asyncio.Future[Ended] | None = None
         self._watch = Watch(assignment.session_id, self._limits, clock, self._overstepped)
         self._host_error: Exception | None = None
+        self._host_leaves_at: float | None = None
         self._begun = False
         self._abandoned = False
         self._cut = False
@@ -102,7 +107,7 @@ class SessionLife:
         self._begun = True
         if self._asked is None:
             try:
-                arguments = self._recipe.arguments(self.assignment.parameters)
+                arguments = self._recipe.arguments(self.assignment.parameters, self._earlier)
             except InvalidParameters as error:
                 self.error = error
                 self._asked = EndReason.INVALID_SPEC, str(error)
@@ -133,6 +138,12 @@ class SessionLife:
                 self._depart_soon()
         if timeout_seconds is not None:
             self._leaving.hurry(timeout_seconds)
+
+    def host_leaves(self, seconds_left: float | None) -> None:
+        """The call may go on for so long (None: to its end). The agent is told; one that is being built, once it is."""
+        self._host_leaves_at = math.inf if seconds_left is None else self._clock.boot() + seconds_left
+        if self.task is not None and self.ending is None:
+            self._tell_host_leaves()
 
     @property
     def lingering(self) -> Sequence[asyncio.Task[Any]]:
@@ -173,17 +184,40 @@ class SessionLife:
         self._notify(Built(self.built_at))
         self.start_settled.set()
         self._watch.built(agent, self._tell_joined if self.assignment.tells_joined else None)
+        if self._host_leaves_at is not None:
+            self._tell_host_leaves()
         hosted.hear_answer(agent, self.assignment.session_id, self._tell_answered)
+        hosted.hear_checkpoints(agent, self.assignment.session_id, self._tell_checkpoint)
+
+    def _tell_host_leaves(self) -> None:
+        assert self.agent is not None
+        assert self._host_leaves_at is not None
+        left = self._host_leaves_at - self._clock.boot()
+        seconds_left = max(left, 0.0) if left < math.inf else None
+        hosted.tell_leaving(self.agent, self.assignment.session_id, seconds_left, self.assignment.moves)
 
     def _tell_answered(self, answer: str) -> None:
         if self.ending is None and not self._cut:
             self._notify(Answered(self._clock.wall(), answer))
+
+    def _tell_checkpoint(self, state: str) -> None:
+        if self.ending is None and not self._cut:
+            self._notify(Checkpointed(state))
 
     def _tell_joined(self) -> None:
         self._notify(Joined(self._clock.wall()))
 
     def _overstepped(self, reason: EndReason) -> None:
         self.leave(reason, self._limits.describe(reason))
+
+    @property
+    def _earlier(self) -> Mapping[str, Any] | None:
+        """What the attempt before this one has left."""
+        text = self.assignment.checkpoint
+        state = decoded(text) if text is not None else None
+        if text is not None and state is None:
+            logger.error("session %s: its checkpoint is no JSON object and is left out", self.assignment.session_id)
+        return state
 
     # --- its end, in a task of its own ---
 
@@ -287,7 +321,8 @@ class SessionLife:
             return self._own_end(self.task)
         reason, message = self._verdict_asked
         if reason in _GOODBYE_REASONS:
-            await self._leaving.goodbye(agent, self.task, reason)
+            moves = reason is EndReason.DRAINED and self.assignment.moves
+            await self._leaving.goodbye(agent, self.task, WaitReason.RETURNED if moves else reason)
         self.task.cancel()
         begun = self._clock.boot()
         if not await self._leaving.settled(self.task, self._limits.leave_timeout_seconds):

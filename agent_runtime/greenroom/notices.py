@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What one session is to do. `tells_joined`: somebody waits for the notice Joined."""
+    """What one session is to do. `tells_joined`: somebody waits for the notice Joined. `checkpoint`: what the attempt
+    before this one has left. `moves`: what the host has to end because it leaves goes on elsewhere."""
 
     session_id: str
     call_id: str
@@ -25,6 +26,8 @@ class Assignment:
     limits: TimeLimits = field(default_factory=TimeLimits)
     video_track_override_path: str | None = None
     tells_joined: bool = True
+    moves: bool = False
+    checkpoint: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """The agent wants this kept for the session's next attempt: a JSON object as a text, the latest in place of those
+    before. Any number of times, from Built to Ended."""
+
+    state: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LeavingSlowly:
     """The agent has been leaving for over a second."""
 
@@ -65,4 +76,4 @@ class Ended:
     at: datetime
 
 
-Notice = Built | Answered | Joined | LeavingSlowly | Ended
+Notice = Built | Answered | Joined | Checkpointed | LeavingSlowly | Ended

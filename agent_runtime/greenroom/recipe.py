@@ -25,6 +25,7 @@ logger = logging.getLogger("greenroom.runtime.agent")
 
 _PARTS = ("llm", "tts", "stt", "vad", "turn_detection")
 _JOIN_POSITIONALS = 3
+_CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class _Keywords:
     def takes(self, name: str) -> bool:
         return self.any or name in self.named
 
+    def completed(self, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With None for the checkpoint where the function wants to be told that there is none."""
+        return {_CHECKPOINT: None, **keywords} if _CHECKPOINT in self.required else keywords
+
 
 class Recipe:
     """`create_agent` (sync or async) and `join_call(agent, call_type, call_id, …)`."""
@@ -62,17 +67,24 @@ class Recipe:
         self._join_takes, self._join_positionals = _keywords(join_call, positionals=_JOIN_POSITIONALS)
         self._required = self._create_takes.required | self._join_takes.required
 
-    def arguments(self, parameters: Mapping[str, Any]) -> Arguments:
-        """Who takes which parameter. Raises InvalidParameters for one that nobody takes and for a missing one."""
-        if not parameters and not self._required:
+    def arguments(self, parameters: Mapping[str, Any], checkpoint: Mapping[str, Any] | None = None) -> Arguments:
+        """Who takes which parameter, and the `checkpoint` that an earlier attempt left, if it did.
+
+        Raises InvalidParameters for a parameter that nobody takes, for a missing one, and for one that would pass for
+        a checkpoint: no caller may make up what an agent believes to have kept itself.
+        """
+        if not parameters and not self._required and checkpoint is None:
             return _NO_ARGUMENTS
-        create = {name: value for name, value in parameters.items() if self._create_takes.takes(name)}
-        join = {name: value for name, value in parameters.items() if self._join_takes_parameter(name)}
+        if _CHECKPOINT in parameters:
+            raise InvalidParameters(f"no parameter may be called {_CHECKPOINT}: it is what the agent itself has kept")
+        given = parameters if checkpoint is None else {**parameters, _CHECKPOINT: checkpoint}
+        create = {name: value for name, value in given.items() if self._create_takes.takes(name)}
+        join = {name: value for name, value in given.items() if self._join_takes_parameter(name)}
         strange = sorted(parameters.keys() - create.keys() - join.keys())
         if strange:
             raise InvalidParameters(f"neither create_agent nor join_call takes the parameter {', '.join(strange)}")
         for function, takes in (("create_agent", self._create_takes), ("join_call", self._join_takes)):
-            missing = sorted(takes.required - parameters.keys())
+            missing = sorted(takes.required - parameters.keys() - {_CHECKPOINT})
             if missing:
                 raise InvalidParameters(f"{function} needs the parameter {', '.join(missing)}, which is not given")
         return Arguments(create, join)
@@ -80,7 +92,7 @@ class Recipe:
     async def warm_up(self) -> None:
         """Load what agents share, with one that is thrown away. Where none can be made without a session's parameters,
         the first session loads."""
-        needed = self._create_takes.required
+        needed = self._create_takes.required - {_CHECKPOINT}
         if needed:
             logger.info("create_agent needs %s: nothing is loaded before the first session", ", ".join(sorted(needed)))
             return
@@ -109,14 +121,14 @@ class Recipe:
 
     def join(self, agent: HostedAgent, call_type: str, call_id: str, keywords: Mapping[str, Any]) -> Awaitable[Any]:
         """The whole call, to be awaited: it is over when the agent has left."""
-        return self._join_call(agent, call_type, call_id, **keywords)
+        return self._join_call(agent, call_type, call_id, **self._join_takes.completed(keywords))
 
     def _join_takes_parameter(self, name: str) -> bool:
         return self._join_takes.takes(name) and name not in self._join_positionals
 
     async def _created(self, keywords: Mapping[str, Any]) -> HostedAgent:
         try:
-            made = self._create_agent(**keywords)
+            made = self._create_agent(**self._create_takes.completed(keywords))
             agent: HostedAgent | None = await made if inspect.isawaitable(made) else made
         except SystemExit as error:
             raise AgentExit(f"create_agent raised SystemExit({error.code!r})") from error

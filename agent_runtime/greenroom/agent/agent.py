@@ -18,7 +18,7 @@ from greenroom.agent.broadcasting import METRICS_EVENT, Broadcast
 from greenroom.agent.casting import left_out
 from greenroom.agent.components import Components, guarded
 from greenroom.agent.conversation import Conversation
-from greenroom.agent.events import AgentFinishEvent
+from greenroom.agent.events import AgentFinishEvent, HostLeavingEvent
 from greenroom.agent.film import Film
 from greenroom.agent.foreign import check_foreign
 from greenroom.agent.instructions import read_instructions
@@ -27,6 +27,8 @@ from greenroom.agent.stay import Stay
 from greenroom.agent.subscriptions import Subscriptions
 from greenroom.agent.turn import Turn
 from greenroom.agent.turns import SilenceTurnDetection
+from greenroom.checkpoints.form import encoded
+from greenroom.latest import Latest
 from greenroom.observability import MetricsCollector
 from greenroom_core.clock import SystemClock
 
@@ -90,10 +92,10 @@ class Agent:
         self.conversation = Conversation()
         self._clock = clock or SystemClock()
         self._events = Subscriptions()
-        self._answer: str | None = None
-        self._answer_wanted: list[Callable[[str], None]] = []
+        self._answer = Latest()
+        self._checkpoint = Latest()
         self._attendance = Attendance(
-            self._parts, self.conversation, self._collector, self._events, self._clock, self._answered
+            self._parts, self.conversation, self._collector, self._events, self._clock, self._answer.tell
         )
         self._broadcast: Broadcast | None = None
         if broadcast_metrics:
@@ -177,13 +179,24 @@ class Agent:
 
     def on_answer(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with what the edge answers to an offer that came with the session: once, at once if it has."""
-        self._answer_wanted.append(tell)
-        if self._answer is not None:
-            tell(self._answer)
+        self._answer.hear(tell)
+
+    def checkpoint(self, state: dict[str, Any]) -> None:
+        """Keep `state` for the session's next attempt, should it have one: `create_agent` and `join_call` get what was
+        kept last as `checkpoint`. It is taken as it is now; nothing is written yet.
+
+        ValueError unless it is a dict of JSON's types of at most 16 KiB (16,384 bytes) as JSON.
+        """
+        self._checkpoint.tell(encoded(state))
+
+    def on_checkpoint(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with each checkpoint, as JSON; at once with the latest, if there is one."""
+        self._checkpoint.hear(tell)
 
     def before_leaving(self, goodbye: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
-        """Await `goodbye(reason)` when the host is about to end the call: its pod leaves (`Drained`) or the session has
-        lasted as long as it may (`MaxDuration`). It has about 8 s, to `await agent.say("I have to go.")` for instance.
+        """Await `goodbye(reason)` when the host is about to end the call: its pod leaves (`Drained`; `Returned` if another
+        pod goes on with a new agent) or the session has lasted as long as it may (`MaxDuration`). It has about 8 s, to
+        `await agent.say("I have to go.")` for instance.
         """
         self._goodbye = goodbye
         return goodbye
@@ -192,6 +205,10 @@ class Agent:
         """For the host: what was given to :meth:`before_leaving`. Raises what that raises."""
         if self._goodbye is not None and not self.closed:
             await self._goodbye(reason)
+
+    def host_leaves(self, seconds_left: float | None, moves: bool) -> None:
+        """For the host: tells subscribers with a :class:`greenroom.agent.events.HostLeavingEvent`."""
+        self._events.emit(HostLeavingEvent(seconds_left, moves))
 
     def subscribe(self, handler: Handler) -> Handler:
         """Call `handler` with the events (`greenroom.agent.events`) that its argument is annotated with."""
@@ -286,11 +303,6 @@ class Agent:
         await self._stay.end(waits=not self._attendance.within)
 
     # --- inside ---
-
-    def _answered(self, answer: str) -> None:
-        self._answer = answer
-        for tell in self._answer_wanted:
-            tell(answer)
 
     async def _authenticate(self) -> None:
         if not self._authenticated:

@@ -17,7 +17,7 @@ from greenroom.errors import StartAbandoned
 from greenroom.hosts.answers import polled, settled
 from greenroom.hosts.records import Records
 from greenroom.hosts.resident import Resident
-from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
+from greenroom.notices import Answered, Assignment, Built, Checkpointed, Ended, Joined, LeavingSlowly, Notice
 from greenroom.observability import AgentMetrics
 from greenroom.redaction import described
 from greenroom.registry import SessionInfo
@@ -103,6 +103,8 @@ class LocalHost:
 
     async def drain(self, timeout: float | None) -> bool:
         self._draining = True
+        for resident in self._present if timeout != 0 else ():
+            resident.life.host_leaves(timeout)
         with suppress(TimeoutError):
             async with self._clock.timeout(timeout):
                 await self._all_gone()
@@ -261,8 +263,8 @@ class LocalHost:
                 self._records.write_soon(resident)
             case Ended():
                 self._ended(resident, notice)
-            case Joined():
-                pass
+            case Joined() | Checkpointed():
+                pass  # a session here has no attempt after this one
             case _:
                 assert_never(notice)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.latest import Latest
 from greenroom.observability.metrics import AgentMetrics
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ class ReportedAgent:
         self._idle_for = 0.0
         self._on_call_for = 0.0
         self._reported_at = 0.0
-        self._answer: str | None = None
-        self._answer_wanted: list[Callable[[str], None]] = []
+        self._answer = Latest()
 
     @property
     def metrics(self) -> AgentMetrics:
@@ -43,9 +43,7 @@ class ReportedAgent:
             self._figures = state.figures
 
     def take_answer(self, answer: str) -> None:
-        self._answer = answer
-        for tell in self._answer_wanted:
-            tell(answer)
+        self._answer.tell(answer)
 
     def has_left(self) -> None:
         self._idle_for = self._on_call_for = 0.0
@@ -60,9 +58,7 @@ class ReportedAgent:
 
     def on_answer(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with what the edge answers to an offer: once, at once if it has."""
-        self._answer_wanted.append(tell)
-        if self._answer is not None:
-            tell(self._answer)
+        self._answer.hear(tell)
 
     async def close(self) -> None:
         await self._closing()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any, assert_never
 
 from greenroom.errors import InvalidParameters
@@ -19,7 +20,7 @@ from greenroom.isolation.failures import put_together
 from greenroom.isolation.vigil import Verdict, Vigil
 from greenroom.isolation.waiting import first_of
 from greenroom.latch import Latch
-from greenroom.notices import Answered, Built, Ended, Joined, LeavingSlowly
+from greenroom.notices import Answered, Built, Checkpointed, Ended, Joined, LeavingSlowly
 from greenroom.redaction import bounded, described, traced
 from greenroom.unbuilt import start_error
 from greenroom_core.model.reasons import EndReason
@@ -71,6 +72,7 @@ class ProcessLife:
         self._asked: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
         self._living: asyncio.Task[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._host_leaves_at: float | None = None
 
     def begin(self) -> None:
         """Without waiting: notices tell the rest, and Ended comes in any case."""
@@ -95,6 +97,11 @@ class ProcessLife:
         if timeout_seconds is not None:
             self._vigil.leaving(timeout_seconds)
         self._send(wire.Leave(*self._asked.result(), timeout_seconds))
+
+    def host_leaves(self, seconds_left: float | None) -> None:
+        """The agent is told; a process that it has yet to get, once it has."""
+        self._host_leaves_at = math.inf if seconds_left is None else self._clock.boot() + seconds_left
+        self._tell_host_leaves()
 
     @property
     def leaving(self) -> bool:
@@ -159,6 +166,8 @@ class ProcessLife:
         self._writer.write(wire.framed(order))
         if self._asked.done():
             self._send(wire.Leave(*self._asked.result(), None))
+        elif self._host_leaves_at is not None:
+            self._tell_host_leaves()
         name = self.assignment.session_id
         hearing = asyncio.create_task(self._hear_all(reader), name=f"hearing-{name}")
         guarding = asyncio.create_task(self._guard(peer), name=f"guard-{name}")
@@ -213,6 +222,8 @@ class ProcessLife:
             case wire.AgentJoined():
                 self._take(message.state)
                 self._notify(Joined(message.at))
+            case wire.AgentCheckpoint():
+                self._notify(Checkpointed(message.state))
             case wire.AgentLeaving():
                 self._take(message.state)
                 self._vigil.leaving(self._limits.leave_timeout_seconds)
@@ -285,6 +296,11 @@ class ProcessLife:
     async def _closed(self) -> None:
         self.leave(EndReason.CLOSE_REQUESTED)
         await self.over.wait()
+
+    def _tell_host_leaves(self) -> None:
+        assert self._host_leaves_at is not None
+        left = self._host_leaves_at - self._clock.boot()
+        self._send(wire.HostLeaves(max(left, 0.0) if left < math.inf else None))
 
     def _send(self, order: wire.ToSession) -> None:
         if self._writer is not None and not self._writer.is_closing():

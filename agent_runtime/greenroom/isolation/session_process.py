@@ -18,7 +18,7 @@ from greenroom.isolation.ends import OUT_OF_MEMORY_STATUS, over_memory_limit
 from greenroom.isolation.failures import ran_out_of_memory, taken_apart
 from greenroom.isolation.loops import new_loop
 from greenroom.life import SessionLife
-from greenroom.notices import Answered, Built, Ended, Joined, LeavingSlowly
+from greenroom.notices import Answered, Built, Checkpointed, Ended, Joined, LeavingSlowly
 from greenroom.redaction import described
 from greenroom_core.clock import SystemClock
 from greenroom_core.model.reasons import EndReason
@@ -80,6 +80,7 @@ class SessionProcess:
         self._report_every_seconds = order.report_every_seconds
         self._life = SessionLife(assignment, recipe, self._clock, self._tell)
         self._call_told = False
+        self._checkpoint: str | None = None  # not sent yet
 
     async def run(self) -> None:
         if self._memory_limit is not None:
@@ -96,15 +97,18 @@ class SessionProcess:
         while (order := await wire.read(self._reader, wire.TO_SESSION)) is not None:
             if isinstance(order, wire.Leave):
                 self._life.leave(order.reason, order.message, timeout_seconds=order.timeout_seconds)
+            elif isinstance(order, wire.HostLeaves):
+                self._life.host_leaves(order.seconds_left)
         self._life.leave(EndReason.DRAINED, "its launcher is gone", timeout_seconds=0.0)
 
     async def _report(self) -> None:
         """Shows that the loop turns, too. What nobody reads is not heaped up."""
         while True:
             try:
-                if self._writer.transport.get_write_buffer_size() < _MOST_UNREAD_BYTES:
+                if self._is_read:
                     agent = self._life.agent
                     self._send(wire.Alive(_state(agent) if agent is not None else None))
+                    self._send_checkpoint()
             except MemoryError:
                 self._end_over_limit()
             await self._clock.sleep(self._report_every_seconds)
@@ -114,6 +118,10 @@ class SessionProcess:
         if self._memory_limit is not None:
             kernel.lift_memory_limit()
             self._life.leave(EndReason.AGENT_ERROR, over_memory_limit(self._memory_limit))
+
+    @property
+    def _is_read(self) -> bool:
+        return self._writer.transport.get_write_buffer_size() < _MOST_UNREAD_BYTES
 
     # --- what the life tells ---
 
@@ -130,6 +138,10 @@ class SessionProcess:
             case Joined():
                 assert agent is not None
                 self._send(wire.AgentJoined(notice.at, _state(agent)))
+            case Checkpointed():
+                self._checkpoint = notice.state
+                if self._is_read:
+                    self._send_checkpoint()
             case LeavingSlowly():
                 assert agent is not None
                 self._send(wire.AgentLeaving(notice.at, _state(agent)))
@@ -139,6 +151,11 @@ class SessionProcess:
                 self._tell_end(notice)
             case _:
                 assert_never(notice)
+
+    def _send_checkpoint(self) -> None:
+        if self._checkpoint is not None:
+            self._send(wire.AgentCheckpoint(self._checkpoint))
+            self._checkpoint = None
 
     def _tell_call_over(self, task: asyncio.Task[None]) -> None:
         if self._call_told:
@@ -155,6 +172,7 @@ class SessionProcess:
     def _tell_end(self, end: Ended) -> None:
         agent, error = self._life.agent, self._life.error
         message = end.message
+        self._send_checkpoint()
         if self._memory_limit is not None and self._over_limit(error):
             kernel.lift_memory_limit()
             message = f"{over_memory_limit(self._memory_limit)}: {end.message}".removesuffix(": MemoryError")

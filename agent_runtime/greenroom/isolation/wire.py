@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 
 from greenroom_core.model.reasons import EndReason
-from greenroom_core.model.session import ANSWER_MAX_LENGTH
+from greenroom_core.model.session import ANSWER_MAX_LENGTH, CHECKPOINT_MAX_BYTES
 
 if TYPE_CHECKING:
     import asyncio
@@ -111,6 +111,12 @@ class Leave(_Message, frozen=True):
     timeout_seconds: float | None
 
 
+class HostLeaves(_Message, frozen=True):
+    """As :meth:`greenroom.lives.Life.host_leaves` takes it."""
+
+    seconds_left: float | None
+
+
 # --- session process to launcher ---
 
 
@@ -138,6 +144,12 @@ class AgentJoined(_Message, frozen=True):
     state: State
 
 
+class AgentCheckpoint(_Message, frozen=True):
+    """What it wants kept: the latest, for not every one is sent."""
+
+    state: Annotated[str, msgspec.Meta(max_length=CHECKPOINT_MAX_BYTES)]
+
+
 class AgentLeaving(_Message, frozen=True):
     at: datetime
     state: State
@@ -162,8 +174,8 @@ class LifeEnded(_Message, frozen=True):
 
 ToStock = Begin | Fork | Kill
 FromStock = Loaded | Forked | Exited
-ToSession = Assign | Leave
-FromSession = Alive | AgentBuilt | AgentAnswered | AgentJoined | AgentLeaving | CallOver | LifeEnded
+ToSession = Assign | Leave | HostLeaves
+FromSession = Alive | AgentBuilt | AgentAnswered | AgentJoined | AgentCheckpoint | AgentLeaving | CallOver | LifeEnded
 
 _encoder = msgspec.msgpack.Encoder()
 TO_STOCK: msgspec.msgpack.Decoder[ToStock] = msgspec.msgpack.Decoder(ToStock)

@@ -32,5 +32,19 @@ FALSE_INTERRUPTIONS = Counter(
 WITHDRAWN_ANSWERS = Counter(
     "greenroom_agent_withdrawn_answers", "Answers prepared at an eager end of turn, in vain", registry=None
 )
+CHECKPOINTS = Counter(
+    "greenroom_checkpoints",
+    "What the store of checkpoints was asked (save, load, forget, close), and how it went: done, failed",
+    ("operation", "outcome"),
+    registry=None,
+)
 
-ALL = (PART_ERRORS, LATE_FRAMES, DROPPED_SOUND, DROPPED_PICTURES, FALSE_INTERRUPTIONS, WITHDRAWN_ANSWERS)
+ALL = (
+    PART_ERRORS,
+    LATE_FRAMES,
+    DROPPED_SOUND,
+    DROPPED_PICTURES,
+    FALSE_INTERRUPTIONS,
+    WITHDRAWN_ANSWERS,
+    CHECKPOINTS,
+)

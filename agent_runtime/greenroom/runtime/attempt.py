@@ -11,9 +11,10 @@ from msgspec import structs
 
 from greenroom import hosted
 from greenroom.latch import Latch
-from greenroom.notices import Answered, Assignment, Built, Ended, Joined, LeavingSlowly, Notice
+from greenroom.notices import Answered, Assignment, Built, Checkpointed, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded
 from greenroom.runtime import report, told
+from greenroom.runtime.handover import Handover
 from greenroom.runtime.writer import StatusWriter
 from greenroom_core.model import names
 from greenroom_core.model.phases import Phase
@@ -63,11 +64,13 @@ class Attempt:
         self.phase = session.status.phase
         self.answer = ""
         self.answer_settled = Latch()  # there is one, or there will be none
+        self.handover = Handover(session)
         self._client = client
         self._clock = client.world.clock
         self._on_ended = on_ended
         self._writer = StatusWriter(client, session, learn, self._lose, precedence)
         self._outlook = session.status  # as it will be when all that was put has been written
+        self._over = False
         self._metrics_seen = ""
         self._metrics_wanted = asyncio.Event()
 
@@ -97,6 +100,8 @@ class Attempt:
             limits=time_limits(session, launcher),
             video_track_override_path=video_track_override_path,
         )
+        if launcher.checkpoints is not None and self.restarts:
+            self.handover.use(launcher.checkpoints)
         self.life = launcher.lives.life(assignment, self._hear)
         self.observe(session)
 
@@ -105,10 +110,22 @@ class Attempt:
         assert self.life is not None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._writer.run(), name=f"writer-{self.name}")
-            metrics = tasks.create_task(self._serve_metrics(self.life), name=f"metrics-{self.name}")
+            background = [tasks.create_task(self._serve_metrics(self.life), name=f"metrics-{self.name}")]
+            if self.handover.stored:
+                background.append(tasks.create_task(self.handover.keep(), name=f"checkpoints-{self.name}"))
+            await self._take_over(self.life)
             await self.life.run()
-            metrics.cancel()
+            for task in background:
+                task.cancel()
             self._writer.finish()
+        if self._over and not self._writer.lost:
+            await self.handover.forget()
+
+    async def _take_over(self, life: Life) -> None:
+        """The agent, which is not being built yet, is to get what an earlier attempt has left."""
+        await self.handover.look_up()
+        if self.handover.left is not None:
+            life.assignment = replace(life.assignment, checkpoint=self.handover.left.state)
 
     async def give_back(self, why: str) -> None:
         """Another pod shall run it."""
@@ -192,6 +209,8 @@ class Attempt:
             case Joined():
                 logger.info("session %s has joined its call", self.name)
                 self._put(report.joined(self._outlook, notice.at))
+            case Checkpointed():
+                self.handover.put(notice.state)
             case LeavingSlowly():
                 self.phase = Phase.CLOSING
                 self._put(report.closing(self._outlook, notice.at))
@@ -221,6 +240,7 @@ class Attempt:
         self._put(fields)
 
     def _put_end(self, ending: Ended) -> None:
+        self._over = True
         fields = report.ended(self._outlook, ending.reason, ending.message, ending.at)
         self._put(fields | self._figures())
 

@@ -144,7 +144,10 @@ class RuntimePod:
         """Leave: no new sessions, those here finish within the time (None: the drain timeout). Asking again can only
         shorten it."""
         seconds = self.settings.drain_timeout_seconds if timeout_seconds is None else timeout_seconds
-        self._leave_by = min(self._leave_by, self._clock.boot() + seconds)
+        leave_by = self._clock.boot() + seconds
+        if leave_by < self._leave_by:
+            self._leave_by = leave_by
+            self._residents.host_leaves(seconds)
         if not self._draining.is_set():
             logger.info("draining: %d sessions may finish", self.sessions)
             self._draining.set()
@@ -170,6 +173,8 @@ class RuntimePod:
         finally:
             self._running = False
             self._starts.end()
+            if self._launcher.checkpoints is not None:
+                await self._launcher.checkpoints.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Work beside the calls; should it fail, they must not."""
