@@ -28,7 +28,8 @@ def comes_to_cordoned_nodes(fleet: Fleet | None) -> bool:
     spec = fleet.runtime.spec.template.get("spec") if fleet is not None else None
     if not isinstance(spec, dict):
         return False
-    return bool(spec.get("nodeName")) or any(map(_tolerates, spec.get("tolerations") or ()))
+    tolerations = spec.get("tolerations")
+    return bool(spec.get("nodeName")) or (isinstance(tolerations, list) and any(map(_tolerates, tolerations)))
 
 
 def _tolerates(toleration: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from greenroom_core.model import names
+from greenroom_operator.planning.template import check
 
 if TYPE_CHECKING:
     from greenroom_operator.planning.values import Fleet
@@ -28,6 +29,7 @@ def pod_body(fleet: Fleet, name: str) -> Body:
     """
     runtime, spec = fleet.runtime, fleet.runtime.spec
     template = spec.template
+    check(template)
     metadata = template.get("metadata") or {}
     return {
         "apiVersion": "v1",
@@ -69,9 +71,7 @@ def _owner(fleet: Fleet) -> Body:
 
 
 def _pod_spec(fleet: Fleet) -> Body:
-    template_spec = fleet.runtime.spec.template.get("spec")
-    if not isinstance(template_spec, dict) or not template_spec.get("containers"):
-        raise ValueError("spec.template.spec.containers is empty: name the container that runs the agent file")
+    template_spec = fleet.runtime.spec.template["spec"]
     first, *others = template_spec["containers"]
     return {
         # A Service named greenroom would otherwise set GREENROOM_PORT=tcp://… in every pod beside it.

@@ -92,6 +92,7 @@ def test_their_slots_are_not_shown_as_free() -> None:
         ({"nodeName": ""}, True),
         ({"nodeName": "closed"}, False),
         ({"tolerations": None}, True),
+        ({"tolerations": 5}, True),
         ({"tolerations": [{"operator": "Exists"}]}, False),
         ({"tolerations": [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}]}, False),
         ({"tolerations": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -252,9 +253,23 @@ class TestPodBody:
         assert metadata["labels"] == {names.RUNTIME_LABEL: "default", names.REVISION_LABEL: "rev1", "team": "red"}
         assert metadata["annotations"] == {names.SLOTS_ANNOTATION: "10", names.SAFE_TO_EVICT: "false", "note": "kept"}
 
-    def test_names_the_field_of_a_template_that_cannot_be_one(self) -> None:
-        with pytest.raises(ValueError, match=r"spec\.template\.spec\.containers"):
-            pod_body(_with_template(fleet(), {"spec": {}}), "x")
+    @pytest.mark.parametrize(
+        ("template", "field"),
+        [
+            ({}, "spec.template.spec.containers"),
+            ({"spec": {}}, "spec.template.spec.containers"),
+            ({"spec": "containers"}, "spec.template.spec"),
+            ({"spec": {"containers": {"name": "agent"}}}, "spec.template.spec.containers"),
+            ({"spec": {"containers": ["agent"]}}, "spec.template.spec.containers[0]"),
+            ({"spec": {"containers": [{"env": [{"value": "1"}]}]}}, "spec.template.spec.containers[0].env[0]"),
+            ({"spec": {"containers": [{"ports": ["http"]}]}}, "spec.template.spec.containers[0].ports[0]"),
+            ({**TEMPLATE, "metadata": ["a"]}, "spec.template.metadata"),
+            ({**TEMPLATE, "metadata": {"labels": {"a": 1}}}, "spec.template.metadata.labels[...]"),
+        ],
+    )
+    def test_names_the_field_of_a_template_that_cannot_be_one(self, template: dict[str, Any], field: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(field)):
+            pod_body(_with_template(fleet(), template), "x")
 
     def test_a_name_is_always_a_dns_label(self) -> None:
         assert pod_name(fleet(), "abc12") == "default-rev1-abc12"
