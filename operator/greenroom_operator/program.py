@@ -16,14 +16,10 @@ from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS
 from greenroom_core.model import names
 from greenroom_core.model.phases import Phase
-from greenroom_operator.cluster.events import Events
 from greenroom_operator.cluster.fence import fence
-from greenroom_operator.cluster.holds import Holds
 from greenroom_operator.cluster.lease import Leadership
 from greenroom_operator.cluster.nodes import CordonedNodes
-from greenroom_operator.cluster.writer import Writer
-from greenroom_operator.loops.fleets import Fleets
-from greenroom_operator.loops.scheduler import Scheduler
+from greenroom_operator.leader import Leader
 from greenroom_operator.metrics import OperatorMetrics
 from greenroom_operator.planning.cordons import closed
 from greenroom_operator.planning.placement import takes_sessions
@@ -53,7 +49,6 @@ class Operator:
         self.metrics = OperatorMetrics()
         self.fleets: dict[RuntimeKey, Fleet] = {}
         self._world = world
-        self._identity = identity
         self._selection = Selection(namespace=settings.namespace or None)
         limit = settings.requests_limit
         answered = self.metrics.answered
@@ -70,8 +65,7 @@ class Operator:
         pods = Selection(namespace=self._selection.namespace, labels=names.RUNTIME_LABEL)
         self._pods: Feed[Pod] = Feed(reader, PODS, pods, self._on_pod)
         self._nodes = CordonedNodes(reader, self._on_node, watched=settings.watch_nodes)
-        self._scheduler: Scheduler | None = None
-        self._keeper: Fleets | None = None
+        self._leader: Leader | None = None
 
     @property
     def ready(self) -> bool:
@@ -80,7 +74,7 @@ class Operator:
 
     @property
     def leading(self) -> bool:
-        return self._scheduler is not None
+        return self._leader is not None
 
     async def run(self) -> None:
         """Until cancelled; then the Lease is given up."""
@@ -122,7 +116,7 @@ class Operator:
         self.metrics.feed_silence.labels("pods").set(self._pods.silence_seconds)
         if self._nodes.watched:
             self.metrics.feed_silence.labels("nodes").set(self._nodes.silence_seconds)
-        self.metrics.waiting.set(self._scheduler.waiting if self._scheduler is not None else 0)
+        self.metrics.waiting.set(self._leader.term.queues.length if self._leader is not None else 0)
         for key, free in self._free_slots().items():
             self.metrics.free_slots.labels("/".join(key)).set(free)
 
@@ -131,16 +125,12 @@ class Operator:
             async with asyncio.TaskGroup() as term:
                 term.create_task(self._until_lost())
                 await self._take_over()
-                events = Events(self._client, self._identity)
-                scheduler, keeper = self._loops(events)
-                self._scheduler, self._keeper = scheduler, keeper
-                term.create_task(scheduler.run())
-                term.create_task(keeper.run())
-                term.create_task(events.run())
+                self._leader = self._new_leader()
+                term.create_task(self._leader.run())
         except* (TermOver, Withheld):
             logger.warning("the term of epoch %d is over", self.leadership.epoch)
         finally:
-            self._scheduler = self._keeper = None
+            self._leader = None
 
     async def _until_lost(self) -> None:
         await self.leadership.keep()
@@ -174,57 +164,42 @@ class Operator:
             if key not in present:
                 self.runtime_gone(*key, fleet.runtime.metadata.uid)
 
-    def _loops(self, events: Events) -> tuple[Scheduler, Fleets]:
-        writer = Writer(self._client, self.metrics.refused)
-        scheduler = Scheduler(
-            clock=self._world.clock,
-            writer=writer,
+    def _new_leader(self) -> Leader:
+        return Leader(
+            client=self._client,
+            leadership=self.leadership,
             sessions=self._sessions,
             pods=self._pods,
             nodes=self._nodes,
             fleets=self.fleets,
-            epoch=self.leadership.epoch,
+            observe=self.observe_runtime,
+            gone=self.runtime_gone,
             metrics=self.metrics,
-            events=events,
         )
-        keeper = Fleets(
-            client=self._client,
-            writer=writer,
-            pods=self._pods,
-            nodes=self._nodes,
-            fleets=self.fleets,
-            scheduler=scheduler,
-            events=events,
-            holds=Holds(self._client, self._pods, self.observe_runtime, self.runtime_gone),
-        )
-        return scheduler, keeper
 
     def _on_session(self, change: Change[AgentSession]) -> None:
-        if self._scheduler is not None and self._keeper is not None:
-            self._scheduler.on_session(change)
-            self._keeper.on_session()
+        if self._leader is not None:
+            self._leader.on_session(change)
 
     def _on_pod(self, change: Change[Pod]) -> None:
-        if self._scheduler is not None and self._keeper is not None:
-            self._scheduler.on_pod(change)
-            self._keeper.on_pod(change)
+        if self._leader is not None:
+            self._leader.on_pod(change)
 
     def _on_node(self, name: str) -> None:
         for key in {pod_runtime_key(pod) for pod in self._pods.store if pod.spec.node_name == name}:
             self._fleet_changed(key)
 
     def _fleet_changed(self, key: RuntimeKey) -> None:
-        if self._scheduler is not None and self._keeper is not None:
-            self._scheduler.on_fleet(key)
-            self._keeper.on_fleet(key)
+        if self._leader is not None:
+            self._leader.on_fleet(key)
 
     def _free_slots(self) -> dict[RuntimeKey, int]:
         free: Counter[RuntimeKey] = Counter(dict.fromkeys(self.fleets, 0))
-        if self._scheduler is not None:
+        if self._leader is not None:
             for pod in filter(takes_sessions, self._pods.store):
                 key = pod_runtime_key(pod)
                 fleet = self.fleets.get(key)
                 if closed(pod, fleet, self._nodes.names) or (fleet is not None and fleet.deleting):
                     continue
-                free[key] += max(pod.slots - self._scheduler.ledger.on_pod(pod.metadata.uid), 0)
+                free[key] += max(pod.slots - self._leader.term.ledger.on_pod(pod.metadata.uid), 0)
         return free

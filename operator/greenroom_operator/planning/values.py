@@ -54,6 +54,10 @@ class Fleet:
     revision: str
 
     @property
+    def key(self) -> RuntimeKey:
+        return RuntimeKey(self.runtime.metadata.namespace, self.runtime.metadata.name)
+
+    @property
     def deleting(self) -> bool:
         """It takes no new session and makes no pod; calls go on to their end."""
         return self.runtime.metadata.deletion_timestamp is not None

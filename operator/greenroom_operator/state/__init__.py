@@ -1,1 +1,1 @@
-"""What the leader remembers between cycles. One writer: the scheduler."""
+"""What the leader remembers between the turns of its loops. Nothing here waits or sends."""
