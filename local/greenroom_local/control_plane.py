@@ -131,6 +131,11 @@ class ControlPlane:
         return f"https://{LOOPBACK}:{self.port}"
 
     @property
+    def etcd_url(self) -> str:
+        """Where etcd answers, gRPC and its HTTP gateway; to a client with a certificate of `files.ca`."""
+        return f"https://{LOOPBACK}:{_there(self._ports).etcd}"
+
+    @property
     def files(self) -> Certificates:
         return Certificates(self.directory / "pki")
 
@@ -154,9 +159,12 @@ class ControlPlane:
         *,
         bound_pod: BoundPod | None = None,
         lifetime_seconds: int = 3600,
+        audiences: Sequence[str] = (),
     ) -> str:
         """A service-account token by TokenRequest, as a kubelet asks for one. Raises :class:`AdminError`."""
         spec: dict[str, object] = {"expirationSeconds": lifetime_seconds}
+        if audiences:
+            spec["audiences"] = list(audiences)
         if bound_pod is not None:
             spec["boundObjectRef"] = {
                 "apiVersion": "v1",
