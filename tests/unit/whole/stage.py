@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.apiserver import FakeApiServer, FakeTransport, Faults
+from tests.fakes.operator_shell import operator_in_shell
 from tests.unit.runtime.agents import AgentFile
 
 from greenroom.hosts.pod import PodHost
@@ -26,15 +27,14 @@ from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS, loose
 from greenroom_core.kube.patches import annotation_patch
 from greenroom_core.model import names
 from greenroom_core.world import World
-from greenroom_operator.program import Operator
 from greenroom_operator.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from greenroom_core.model.pod import Pod
-    from greenroom_core.model.runtime import AgentRuntime
     from greenroom_core.model.session import AgentSession
+    from greenroom_operator.program import Operator
 
 NAMESPACE = "default"
 STEP_SECONDS = 0.01
@@ -82,26 +82,8 @@ class Stage:
         self.start(self._pods.run(), "node")
 
     def start_operator(self, identity: str = "operator", **settings: Any) -> tuple[Operator, asyncio.Task[Any]]:
-        """An operator with what its shell would do: AgentRuntimes from a watch of their own."""
         world = self.world(identity)
-        operator = Operator(
-            world, Settings(namespace=NAMESPACE, **settings), lease_namespace=NAMESPACE, identity=identity
-        )
-
-        def runtime_changed(change: Change[AgentRuntime]) -> None:
-            if change.new is not None:
-                operator.observe_runtime(change.new)
-            elif change.old is not None:
-                meta = change.old.metadata
-                operator.runtime_gone(meta.namespace, meta.name, meta.uid)
-
-        runtimes = Feed(KubeClient(world), RUNTIMES, Selection(NAMESPACE), runtime_changed)
-
-        async def run() -> None:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(runtimes.run())
-                group.create_task(operator.run())
-
+        operator, run = operator_in_shell(world, Settings(namespace=NAMESPACE, **settings), identity)
         return operator, self.start(run(), identity)
 
     @asynccontextmanager
