@@ -73,18 +73,21 @@ class Conversation:
         """What was supposed has not been said."""
         self._supposed = None
 
-    def export(self) -> dict[str, Any]:
+    def export(self, max_bytes: int | None = None) -> dict[str, Any]:
         """What was said so far, as plain data of JSON's types: `{"version": 1, "messages": […]}`.
 
-        A function's result whose call was forgotten is left out. The answer under way is not in it yet, nor a question
-        that is only supposed.
+        With `max_bytes` the newest messages that fit into so many bytes as JSON. A function's result whose call was
+        forgotten is left out. The answer under way is not in it yet, nor a question that is only supposed.
         """
+        said = [_entry(message) for message in self._messages]
+        if max_bytes is not None:
+            said = said[history.first_that_fits(said, max_bytes) :]
         called: set[str | None] = set()
         entries = []
-        for message in self._messages:
-            called.update(call.id for call in message.tool_calls)
-            if message.role is not Role.TOOL or message.tool_call_id in called:
-                entries.append(_entry(message))
+        for entry in said:
+            called.update(call.id for call in entry.tool_calls)
+            if entry.role != Role.TOOL or entry.tool_call_id in called:
+                entries.append(entry)
         return history.plain(entries)
 
     def restore(self, earlier: Mapping[str, Any]) -> None:

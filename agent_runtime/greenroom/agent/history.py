@@ -45,8 +45,22 @@ class _History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def plain(entries: Sequence[Entry]) -> dict[str, Any]:
     """`entries` as plain data. What JSON cannot hold in the arguments of a call becomes a text."""
-    encoded = msgspec.json.encode(_History(VERSION, tuple(entries)), enc_hook=str)
-    return msgspec.json.decode(encoded, type=dict[str, Any])
+    return msgspec.json.decode(_encoded(_History(VERSION, tuple(entries))), type=dict[str, Any])
+
+
+def first_that_fits(entries: Sequence[Entry], max_bytes: int) -> int:
+    """The index from which on `entries` take up to `max_bytes` as JSON: their number where not even the last one
+    fits."""
+    left = max_bytes - len(_encoded(_History(VERSION, ())))
+    for index in range(len(entries) - 1, -1, -1):
+        left -= len(_encoded(entries[index])) + len(",")
+        if left < -len(","):  # the first has no comma before it
+            return index + 1
+    return 0
+
+
+def _encoded(form: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(form, enc_hook=str)
 
 
 def parsed(history: Mapping[str, Any]) -> tuple[Entry, ...]:

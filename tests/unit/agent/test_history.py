@@ -154,3 +154,30 @@ def test_what_does_not_fit_is_named_and_changes_nothing(history: Any, complaint:
         conversation.restore(history)
     assert complaint in str(error.value)
     assert [message.text for message in conversation.messages] == ["hello"]
+
+
+def test_the_newest_that_fit_are_exported() -> None:
+    conversation = Conversation()
+    conversation.restore(HISTORY)
+    whole = conversation.export()
+    size = len(json.dumps(whole, separators=(",", ":")))
+    assert conversation.export(max_bytes=size) == whole
+    shorter = conversation.export(max_bytes=size - 1)
+    assert shorter["messages"] == whole["messages"][1:]
+    without_the_call = conversation.export(max_bytes=150)
+    assert without_the_call["messages"] == whole["messages"][3:], "the result went with its call"
+    Conversation().restore(without_the_call)
+    assert conversation.export(max_bytes=0)["messages"] == []
+
+
+@pytest.mark.parametrize("max_bytes", range(27, 900, 31))
+def test_whatever_fits_can_be_restored(max_bytes: int) -> None:
+    conversation = Conversation()
+    for round_ in range(3):
+        conversation.add(Message(Role.USER, f"üben {round_}"))
+        for message in HISTORY["messages"][1:3]:
+            calls = tuple(ToolCall(**call) for call in message.get("tool_calls", ()))
+            conversation.add(Message(Role(message["role"]), message["text"], calls, message.get("tool_call_id")))
+    exported = conversation.export(max_bytes=max_bytes)
+    assert len(json.dumps(exported, separators=(",", ":"), ensure_ascii=False).encode()) <= max_bytes
+    Conversation().restore(exported)
