@@ -16,13 +16,15 @@ _SHORTEST_PAUSE_SECONDS = 0.001
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
     """All in seconds. `idle_timeout_seconds` 0 turns that limit off; `check_interval_seconds` is how often an agent
-    is asked at least."""
+    is asked at least; `spent_seconds` have passed of the longest duration since the session's first start, in attempts
+    before this one."""
 
     start_timeout_seconds: float = 60.0
     idle_timeout_seconds: float = 60.0
     max_duration_seconds: float | None = None
     leave_timeout_seconds: float = 30.0
     check_interval_seconds: float = 5.0
+    spent_seconds: float = 0.0
 
     def with_session(self, asked: SessionLimits) -> TimeLimits:
         """What a session asks for itself goes before what the launcher says."""
@@ -37,7 +39,7 @@ class TimeLimits:
         if 0 < self.idle_timeout_seconds <= idle_for:
             return EndReason.IDLE
         longest = self.max_duration_seconds
-        if longest is not None and longest <= max(elapsed, on_call_for):
+        if longest is not None and longest <= self.spent_seconds + max(elapsed, on_call_for):
             return EndReason.MAX_DURATION
         return None
 
@@ -55,7 +57,7 @@ class TimeLimits:
         if self.idle_timeout_seconds > 0:
             pause = min(pause, self.idle_timeout_seconds - idle_for)
         if self.max_duration_seconds is not None:
-            pause = min(pause, self.max_duration_seconds - elapsed)
+            pause = min(pause, self.max_duration_seconds - self.spent_seconds - elapsed)
         return max(pause, _SHORTEST_PAUSE_SECONDS)
 
     def describe(self, reason: EndReason) -> str:

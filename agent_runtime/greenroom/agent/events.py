@@ -40,6 +40,16 @@ class AgentFinishEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HostLeavingEvent(Event):
+    """The host is told to leave. The call may go on for `seconds_left` (None: to its own end); what is still there then
+    goes on elsewhere with a new agent if it `moves`, else it ends. Comes again if the time gets shorter."""
+
+    type: ClassVar[str] = "agent.host_leaving"
+    seconds_left: float | None
+    moves: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantJoinedEvent(Event):
     type: ClassVar[str] = "call.participant_joined"
     participant: Participant

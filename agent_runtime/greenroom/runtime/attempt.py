@@ -16,9 +16,9 @@ from greenroom.redaction import bounded
 from greenroom.runtime import report, told
 from greenroom.runtime.handover import Handover
 from greenroom.runtime.writer import StatusWriter
-from greenroom_core.model import names
+from greenroom_core.model import names, recovery
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.model.session import RestartPolicy
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ logger = logging.getLogger("greenroom.runtime.attempt")
 METRICS_EVERY_SECONDS = 2.0
 LOST = "Lost"
 """What the figures count instead of a reason when the attempt was taken from this pod."""
+RETURNED = WaitReason.RETURNED.value
+"""And when another pod goes on with the session."""
+_FORESEEN = {"conditions": "conditions", "answer": "answer", "startedAt": "started_at", "joinedAt": "joined_at"}
 
 
 def time_limits(session: AgentSession, launcher: AgentLauncher) -> TimeLimits:
@@ -97,8 +100,9 @@ class Attempt:
             call_id=session.spec.call_id,
             call_type=session.spec.call_type,
             parameters=session.spec.parameters,
-            limits=time_limits(session, launcher),
+            limits=replace(time_limits(session, launcher), spent_seconds=self._spent_seconds(session)),
             video_track_override_path=video_track_override_path,
+            moves=self.restarts and self._may_move,
         )
         if launcher.checkpoints is not None and self.restarts:
             self.handover.use(launcher.checkpoints)
@@ -172,6 +176,11 @@ class Attempt:
         effective = self._writer.session.status.effective
         return effective is not None and effective.restart_policy is RestartPolicy.ON_POD_LOSS
 
+    def host_leaves(self, seconds_left: float) -> None:
+        """The pod begins to leave; the agent may want to know."""
+        if self.life is not None:
+            self.life.host_leaves(seconds_left)
+
     def leave(self, reason: EndReason, message: str = "", *, timeout_seconds: float | None = None) -> None:
         """The process itself ends it."""
         if self.life is not None:
@@ -216,9 +225,13 @@ class Attempt:
                 self._put(report.closing(self._outlook, notice.at))
             case Ended():
                 logger.info("session %s ended: %s %s", self.name, notice.reason, notice.message)
+                moves = self._moves(notice)
                 # The slot first: who sees the terminal phase may bind the next session at once.
-                self._on_ended(self, LOST if self._writer.lost else notice.reason.value)
-                self._put_end(notice)
+                self._on_ended(self, LOST if self._writer.lost else RETURNED if moves else notice.reason.value)
+                if moves:
+                    self._put_back(notice)
+                else:
+                    self._put_end(notice)
                 self.answer_settled.set()
             case _:
                 assert_never(notice)
@@ -239,6 +252,35 @@ class Attempt:
         logger.info("session %s runs: its agent is built and joins", self.name)
         self._put(fields)
 
+    def _put_back(self, ending: Ended) -> None:
+        """The agent has left; all that the next attempt is to have goes with this write."""
+        status, why = self._outlook, "its pod had to leave"
+        if self.held is None:
+            self._put(report.returned(status, ending.at, why))
+            return
+        record = recovery.last_attempt(status, WaitReason.RETURNED, why, ending.at)
+        self._put(report.moved(status, record) | self._figures() | self.handover.fields)
+
+    def _moves(self, ending: Ended) -> bool:
+        """That its pod leaves is no end to a session that may run again, or whose agent was never there, as long as
+        nobody wants its end and no agent is left behind: there must never be two."""
+        session = self._writer.session
+        unwanted = session.deleting or session.close_requested
+        left_behind = self.life is not None and bool(self.life.lingering)
+        if ending.reason is not EndReason.DRAINED or unwanted or left_behind or not self._may_move:
+            return False
+        return self.restarts or self.held is None
+
+    @property
+    def _may_move(self) -> bool:
+        """Other pods may run it, too."""
+        return self._writer.session.spec.pod_name is None
+
+    def _spent_seconds(self, session: AgentSession) -> float:
+        """Since the session's first agent was built, in an attempt before this one."""
+        begun = recovery.first_started_at(session.status)
+        return max(0.0, (self._clock.wall() - begun).total_seconds()) if begun is not None else 0.0
+
     def _put_end(self, ending: Ended) -> None:
         self._over = True
         fields = report.ended(self._outlook, ending.reason, ending.message, ending.at)
@@ -250,9 +292,8 @@ class Attempt:
         return report.figures(metrics, self._clock.wall())
 
     def _put(self, fields: report.Fields) -> None:
-        conditions = fields.get("conditions", self._outlook.conditions)
-        answer = fields.get("answer", self._outlook.answer)
-        self._outlook = structs.replace(self._outlook, conditions=conditions, answer=answer)
+        foreseen = {attribute: fields[name] for name, attribute in _FORESEEN.items() if name in fields}
+        self._outlook = structs.replace(self._outlook, **foreseen)
         self._writer.put(fields)
 
     async def _serve_metrics(self, life: Life) -> None:

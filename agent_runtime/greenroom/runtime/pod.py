@@ -147,7 +147,8 @@ class RuntimePod:
         leave_by = self._clock.boot() + seconds
         if leave_by < self._leave_by:
             self._leave_by = leave_by
-            self._residents.host_leaves(seconds)
+            if seconds > 0:
+                self._residents.host_leaves(seconds)
         if not self._draining.is_set():
             logger.info("draining: %d sessions may finish", self.sessions)
             self._draining.set()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from greenroom_core.model.meta import Conditions
     from greenroom_core.model.metrics import SessionMetrics
-    from greenroom_core.model.session import SessionStatus
+    from greenroom_core.model.session import LastAttempt, SessionStatus
 
 Fields = dict[str, Any]
 
@@ -54,15 +54,11 @@ def closing(status: SessionStatus, at: datetime) -> Fields:
 
 def ended(status: SessionStatus, reason: EndReason, message: str, at: datetime) -> Fields:
     """Nothing follows."""
-    conditions = status.conditions
-    for type_ in (READY, JOINED):
-        if meta.find(conditions, type_) is not None:
-            conditions = _with(conditions, type_, False, reason.value, at)
     fields: Fields = {
         "phase": Phase.FAILED if reason in FAILURES else Phase.CLOSED,
         "reason": reason,
         "endedAt": at,
-        "conditions": conditions,
+        "conditions": _over(status.conditions, reason.value, at),
     }
     if message:
         fields["message"] = message
@@ -88,6 +84,32 @@ def returned(status: SessionStatus, at: datetime, message: str) -> Fields:
     """The pod gives the session back unstarted."""
     conditions = _with(status.conditions, SCHEDULED, False, WaitReason.RETURNED.value, at, message)
     return {"podName": None, "podUID": None, "phase": Phase.PENDING, "conditions": conditions}
+
+
+def moved(status: SessionStatus, record: LastAttempt) -> Fields:
+    """The pod gives back what has run in it: the agent has left, and another pod goes on."""
+    at, why = record.ended_at, record.reason.value
+    conditions = _over(status.conditions, why, at)
+    fields: Fields = {
+        "podName": None,
+        "podUID": None,
+        "phase": Phase.PENDING,
+        "conditions": _with(conditions, SCHEDULED, False, why, at, record.message),
+        "lastAttempt": record,
+        "startedAt": None,
+        "joinedAt": None,
+    }
+    if status.answer is not None:
+        fields["answer"] = None
+    return fields
+
+
+def _over(conditions: Conditions, reason: str, at: datetime) -> Conditions:
+    """There is no agent any more."""
+    for type_ in (READY, JOINED):
+        if meta.find(conditions, type_) is not None:
+            conditions = _with(conditions, type_, False, reason, at)
+    return conditions
 
 
 def _with(conditions: Conditions, type_: str, holds: bool, reason: str, at: datetime, message: str = "") -> Conditions:

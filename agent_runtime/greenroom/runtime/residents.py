@@ -95,6 +95,10 @@ class Residents:
         attempt = self._attempt(session)
         self._carry(attempt, work(attempt))
 
+    def host_leaves(self, seconds_left: float) -> None:
+        for attempt in self.in_call():
+            attempt.host_leaves(seconds_left)
+
     def leave(self, reason: EndReason, timeout_seconds: float) -> None:
         for attempt in self._attempts.values():
             attempt.leave(reason, timeout_seconds=timeout_seconds)
