@@ -1,4 +1,4 @@
-"""A steady load: callers that begin a session, let it live some seconds, see it end, and begin the next."""
+"""A steady load: callers that begin one session after another, let each live some seconds, and see its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tests.stack import Stack
 
 JOIN_SECONDS = 0.05
-SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 3.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.3, 1.5
+MEAN_PAUSE_SECONDS = 0.8
 _ANSWER_SECONDS = 8.0
 _PAUSE_SECONDS = 0.2
 PATIENCE_SECONDS = 90.0
@@ -32,20 +33,20 @@ class Load:
 
     def __init__(self, stack: Stack, callers: int, chance: Random) -> None:
         self.lives: list[Life] = []
-        self.turns = [0] * callers
-        """How many sessions each caller has seen through."""
         self.chance = chance
         self._stack = stack
         self._number = 0
         self._resting = False
+        self._seen_through = [0.0] * callers
+        """When each caller asked for the newest session that it has seen through."""
         self._answered = 0
         self._news = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Callers come and go inside; leaving waits until each has seen its last session's end."""
+        """Callers come and go inside; leaving waits until each has seen the ends of its sessions."""
         self._resting = False
-        callers = [asyncio.create_task(self._caller(number)) for number in range(len(self.turns))]
+        callers = [asyncio.create_task(self._caller(number)) for number in range(len(self._seen_through))]
         try:
             yield
         finally:
@@ -55,14 +56,15 @@ class Load:
 
     async def a_turn_of_each(self, seconds: float) -> None:
         """Until every caller has begun a session from now on and seen its end. AssertionError when not in time."""
-        wanted = [turns + 2 for turns in self.turns]  # the one under way was begun before
+        now = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
-                while any(turns < least for turns, least in zip(self.turns, wanted, strict=True)):
+                while min(self._seen_through) < now:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise AssertionError(f"callers wait in vain: {self.turns} turns, wanted {wanted}") from None
+            waiting = sum(asked_at < now for asked_at in self._seen_through)
+            raise AssertionError(f"{waiting} callers have seen no session through in {seconds:g} s") from None
 
     async def until_answered(self, count: int) -> None:
         """Until so many more starts have been answered."""
@@ -110,15 +112,20 @@ class Load:
         await self._until_ended(life.session)
 
     async def _caller(self, number: int) -> None:
-        while not self._resting:
-            lives_for = self.chance.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
-            by_itself, again = self.chance.random() < 0.6, self.chance.random() < 0.5
-            life = await self.begin(finish_seconds=lives_for if by_itself else None, again=again)
-            if not by_itself:
-                await asyncio.sleep(lives_for)
-            await self.see_through(life)
-            self.turns[number] += 1
-            self._news.set()
+        """Begins the next session whether or not the last one has ended, so that starts come at all times."""
+        async with asyncio.TaskGroup() as lives:
+            while not self._resting:
+                seconds = self.chance.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
+                by_itself, again = self.chance.random() < 0.6, self.chance.random() < 0.5
+                life = await self.begin(finish_seconds=seconds if by_itself else None, again=again)
+                lives.create_task(self._live(number, life, 0.0 if by_itself else seconds))
+                await asyncio.sleep(self.chance.uniform(0, 2 * MEAN_PAUSE_SECONDS))
+
+    async def _live(self, number: int, life: Life, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.see_through(life)
+        self._seen_through[number] = max(self._seen_through[number], life.asked_at)
+        self._news.set()
 
     async def _patiently(self, ask: Callable[[int], Awaitable[Answer]]) -> Answer | None:
         """Until there is an answer other than 503, from one API after the other; None in the end."""

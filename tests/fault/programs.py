@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from typing import TYPE_CHECKING
 
 from tests.fault.case import Case, Lineup
+from tests.fault.paused import paused
+from tests.stack import FleetPlan
 
 if TYPE_CHECKING:
     from tests.fault.scene import Scene
@@ -26,11 +27,8 @@ async def leader_killed(scene: Scene) -> None:
 async def leader_suspended(scene: Scene) -> None:
     """For longer than the lease: another has taken over when it goes on."""
     suspended = await scene.leader()
-    suspended.process.suspend()
-    try:
+    async with paused(suspended.process.pid):
         await scene.until_another_leads(suspended)
-    finally:
-        suspended.process.resume()
     await suspended.until_ready()
     assert not await scene.leads(suspended), "two operators say that they lead"
 
@@ -43,25 +41,17 @@ async def api_killed(scene: Scene) -> None:
 
 
 async def api_suspended(scene: Scene) -> None:
-    suspended = scene.chance.choice(scene.stack.apis)
-    suspended.process.suspend()
-    try:
+    async with paused(scene.chance.choice(scene.stack.apis).process.pid):
         await asyncio.sleep(PAUSE_SECONDS)
-    finally:
-        suspended.process.resume()
 
 
 async def pod_killed(scene: Scene) -> None:
-    await scene.kill_pod(scene.busiest_pod())
+    await scene.kill_pod(scene.a_pod_with_sessions())
 
 
 async def pod_suspended(scene: Scene) -> None:
-    process = scene.stack.node.pid(scene.busiest_pod())
-    os.killpg(process, signal.SIGSTOP)
-    try:
+    async with paused(scene.stack.node.pid(scene.a_pod_with_sessions())):
         await asyncio.sleep(PAUSE_SECONDS)
-    finally:
-        os.killpg(process, signal.SIGCONT)
 
 
 LINEUPS = (
@@ -74,11 +64,13 @@ LINEUPS = (
     ),
     Lineup(
         name="apis-and-pods",
+        # Without one pod there are fewer slots than sessions.
+        fleets=(FleetPlan(pods=3, slots=4),),
         cases=(
             Case("API: kill -9 of a replica", "started anew once three callers have had an answer", api_killed),
             Case("API: a replica suspended", "SIGSTOP for 3 s, then SIGCONT", api_suspended),
-            Case("pod: kill -9", "of the process in the fullest pod", pod_killed),
-            Case("pod: suspended", "SIGSTOP of the fullest pod for 3 s, then SIGCONT", pod_suspended),
+            Case("pod: kill -9", "of the process of a pod that has sessions", pod_killed),
+            Case("pod: suspended", "SIGSTOP of a pod that has sessions for 3 s, then SIGCONT", pod_suspended),
         ),
     ),
 )

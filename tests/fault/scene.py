@@ -54,13 +54,13 @@ class Scene:
                 await asyncio.sleep(0.1)
             return found
 
-    def busiest_pod(self) -> str:
-        """The open pod that holds most sessions."""
-        bodies = self.stack.recorder.sessions()
-        held = [events.status(body).get("podName") for body in bodies if events.holder(body) is not None]
-        pods = self.stack.open_pods()
-        assert pods, "no pod is open"
-        return max(pods, key=held.count)
+    def a_pod_with_sessions(self) -> str:
+        """Any of the open ones that hold some."""
+        held = {events.holder(body): body for body in self.stack.recorder.sessions()}
+        pods = set(self.stack.open_pods())
+        busy = {events.status(body)["podName"] for holder, body in held.items() if holder is not None} & pods
+        assert busy, "no pod holds a session"
+        return self.chance.choice(sorted(busy))
 
     async def kill_pod(self, name: str) -> None:
         """kill -9 of its process, with the sessions in it; returns when the process is gone."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from greenroom_local.ports import LOOPBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 _CHUNK_BYTES = 65_536
@@ -20,11 +21,11 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time: closing sends a rese
 class Relay:
     """``async with Relay(port) as relay:``: what comes to `relay.port` goes to `port`, TLS and all.
 
-    `cut` ends every connection with a reset to both sides. While it is `away`, new ones are reset at once, too.
+    `cut` ends every connection with a reset to both sides; inside `away` new ones are reset, too.
     """
 
     def __init__(self, port: int) -> None:
-        self.away = False
+        self._away = False
         self._target = port
         self._sides: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -53,6 +54,15 @@ class Relay:
             _reset(side)
         return len(sides) // 2
 
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        self._away = True
+        self.cut()
+        try:
+            yield
+        finally:
+            self._away = False
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -63,7 +73,7 @@ class Relay:
             self._connections.discard(task)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.away:
+        if self._away:
             _reset(writer)
             return
         try:
@@ -72,7 +82,7 @@ class Relay:
             _reset(writer)
             return
         pair = {writer, server_writer}
-        if self.away:  # since it was accepted
+        if self._away:  # since it was accepted
             for side in pair:
                 _reset(side)
             return
