@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenroom.agent import Agent, User
+    from greenroom.checkpoints import CheckpointStore
+    from greenroom.checkpoints.redis import RedisCheckpoints as RedisCheckpoints
     from greenroom.errors import MaxConcurrentSessionsExceeded, MaxSessionsPerCallExceeded, SessionLimitExceeded
     from greenroom.launcher import AgentLauncher
     from greenroom.observability import AgentMetrics, MetricsCollector
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
     from greenroom.session import AgentSession
     from greenroom.warmup import Warmable, WarmupCache
 
-# RedisSessionKVStore is here as well, where the package redis is.
+# RedisSessionKVStore and RedisCheckpoints are here as well, where the package redis is.
 __all__ = [
     "Agent",
     "AgentLauncher",
     "AgentMetrics",
     "AgentSession",
+    "CheckpointStore",
     "InMemorySessionKVStore",
     "MaxConcurrentSessionsExceeded",
     "MaxSessionsPerCallExceeded",
@@ -43,10 +46,12 @@ _HOMES = {
     "AgentLauncher": "greenroom.launcher",
     "AgentMetrics": "greenroom.observability",
     "AgentSession": "greenroom.session",
+    "CheckpointStore": "greenroom.checkpoints",
     "InMemorySessionKVStore": "greenroom.registry",
     "MaxConcurrentSessionsExceeded": "greenroom.errors",
     "MaxSessionsPerCallExceeded": "greenroom.errors",
     "MetricsCollector": "greenroom.observability",
+    "RedisCheckpoints": "greenroom.checkpoints.redis",
     "RedisSessionKVStore": "greenroom.registry.redis",
     "Runner": "greenroom.runner",
     "ServeOptions": "greenroom.options",

@@ -86,7 +86,7 @@ class Conversation:
         entries = []
         for entry in said:
             called.update(call.id for call in entry.tool_calls)
-            if entry.role != Role.TOOL or entry.tool_call_id in called:
+            if entry.role != "tool" or entry.tool_call_id in called:
                 entries.append(entry)
         return history.plain(entries)
 

@@ -17,6 +17,7 @@ from greenroom.agent.casting import Cast
 from greenroom.agent.components import guarded
 from greenroom.agent.events import Event
 from greenroom.agent.realtime import Realtime
+from greenroom.checkpoints.form import decoded, encoded
 from greenroom.testing.edge import Edge
 from greenroom.testing.log import CallOver, Log
 from greenroom.testing.passages import answer_to_speech, answer_to_text, next_answer, next_event
@@ -51,7 +52,8 @@ class Conversation:
 
     `agent` is the agent's `create_agent` (sync or async), which gets those of the `parameters` that it takes, or an
     agent that has not joined. `join_call(agent, call_type, call_id, …)` is the agent file's, for what the agent does by
-    itself, such as to greet; without it the agent joins and waits for the end.
+    itself, such as to greet; without it the agent joins and waits for the end. `checkpoint` is what an agent before it
+    has kept, as if it were a later attempt of its session; ValueError for what could not have been kept.
 
     The call is the test's: the agent's own edge is closed unused. `llm`, `stt`, `tts`, `vad` take the place of the
     agent's own, functions of the model included, `mcp_servers` that of all its own; `text_only` leaves the agent
@@ -68,6 +70,7 @@ class Conversation:
         join_call: Callable[..., Awaitable[Any]] | None = None,
         *,
         parameters: Mapping[str, Any] | None = None,
+        checkpoint: dict[str, Any] | None = None,
         llm: LLM | Realtime | None = None,
         stt: STT | TurnTakingSTT | None = None,
         tts: TTS | None = None,
@@ -82,6 +85,7 @@ class Conversation:
         clock: Clock | None = None,
     ) -> None:
         self._parameters = dict(parameters or {})
+        self._earlier = decoded(encoded(checkpoint)) if checkpoint is not None else None
         self._clock = clock or SystemClock()
         self._edge = Edge(self._clock)
         cast = Cast(self._edge, llm, stt, tts, vad, text_only, mcp_servers)
@@ -119,6 +123,11 @@ class Conversation:
         """What the agent sent with `send_custom_event` and `send_metrics_event`."""
         return tuple(self._edge.custom_events)
 
+    @property
+    def checkpoint(self) -> dict[str, Any] | None:
+        """What the agent has kept last, as its session's next attempt would get it; None if it has not."""
+        return self._stay.checkpoint
+
     # --- the block ---
 
     async def __aenter__(self) -> Self:
@@ -127,7 +136,7 @@ class Conversation:
         self._log = Log(self._clock)
         try:
             async with self._log.limited(self._start_seconds, "the agent to be built and to join"):
-                await self._stay.begin(self._parameters, *self._call_name, self._log)
+                await self._stay.begin(self._parameters, self._earlier, *self._call_name, self._log)
         except BaseException:
             await self._end()
             raise

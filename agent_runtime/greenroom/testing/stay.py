@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom.agent import Agent
 from greenroom.agent.components import guarded
 from greenroom.agent.events import Event
+from greenroom.checkpoints.form import decoded
 from greenroom.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ async def join_and_wait(agent: Agent, call_type: str, call_id: str) -> None:
 
 
 class Stay:
-    """`begin`, then `end`, each once. `agent` is None until it is built."""
+    """`begin`, then `end`, each once. `agent` is None until it is built, `checkpoint` until it keeps one."""
 
     def __init__(
         self, create_agent: Callable[..., Any], join_call: Callable[..., Awaitable[Any]], cast: Cast, clock: Clock
@@ -42,6 +43,7 @@ class Stay:
         self._unused: tuple[Edge | Component, ...] = ()
         self._log: Log | None = None
         self.agent: Agent | None = None
+        self.checkpoint: dict[str, Any] | None = None
 
         async def create(**keywords: Any) -> Agent:
             return await self._create(keywords)
@@ -49,10 +51,17 @@ class Stay:
         # The recipe is to see which parameters the test's function takes.
         self._recipe = Recipe(functools.update_wrapper(create, create_agent), join_call)
 
-    async def begin(self, parameters: Mapping[str, Any], call_type: str, call_id: str, log: Log) -> None:
+    async def begin(
+        self,
+        parameters: Mapping[str, Any],
+        checkpoint: Mapping[str, Any] | None,
+        call_type: str,
+        call_id: str,
+        log: Log,
+    ) -> None:
         """Returns when the agent is in the call. Raises what the agent's code raises, and CallOver if it left."""
         self._log = log
-        arguments = self._recipe.arguments(parameters)
+        arguments = self._recipe.arguments(parameters, checkpoint)
         agent = await self._recipe.build(arguments.create)
 
         async def take_part() -> None:
@@ -89,6 +98,7 @@ class Stay:
         if not isinstance(agent, Agent):
             raise TypeError(f"create_agent returned a {type(agent).__name__}: it must return a greenroom.Agent")
         self.agent = agent
+        agent.on_checkpoint(self._keep)
         self._unused = agent.recast(self._cast)
 
         @agent.subscribe
@@ -97,6 +107,9 @@ class Stay:
                 self._log.hear(event)
 
         return agent
+
+    def _keep(self, text: str) -> None:
+        self.checkpoint = decoded(text)
 
     async def _joined(self, agent: Agent, call: asyncio.Task[None], log: Log) -> None:
         joined = asyncio.ensure_future(agent.wait_joined())

@@ -29,7 +29,13 @@ def example(name: str) -> ModuleType:
 
 
 def test_the_examples_of_the_document_pass(tmp_path: Path) -> None:
-    assert [name for name, _ in BLOCKS] == ["my_agent.py", "test_plain.py", "test_fixture.py", "test_sound.py"]
+    assert [name for name, _ in BLOCKS] == [
+        "my_agent.py",
+        "test_plain.py",
+        "test_fixture.py",
+        "test_checkpoint.py",
+        "test_sound.py",
+    ]
     for name, source in BLOCKS:
         (tmp_path / name).write_text(source)
     (tmp_path / "pytest.ini").write_text(
@@ -41,7 +47,7 @@ def test_the_examples_of_the_document_pass(tmp_path: Path) -> None:
         [sys.executable, *words], cwd=tmp_path, env=alone, capture_output=True, text=True, timeout=100
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 async def test_an_agent_of_vendors_parts_is_tested_without_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
