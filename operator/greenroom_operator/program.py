@@ -131,6 +131,9 @@ class Operator:
             logger.warning("the term of epoch %d is over", self.leadership.epoch)
         finally:
             self._leader = None
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            # Both came at once, and a group lets the error go first: who is told to end begins no other term.
+            raise asyncio.CancelledError
 
     async def _until_lost(self) -> None:
         await self.leadership.keep()
