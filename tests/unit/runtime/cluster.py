@@ -61,7 +61,9 @@ class Cluster:
         }
         return await self.client.create(SESSIONS, NAMESPACE, body)
 
-    async def bind(self, name: str = "s1", *, attempt: int = 1, limits: Mapping[str, float] | None = None) -> None:
+    async def bind(
+        self, name: str = "s1", *, attempt: int = 1, limits: Mapping[str, float] | None = None, **effective: Any
+    ) -> None:
         """As the operator writes it."""
         await self.patch(
             name,
@@ -69,7 +71,7 @@ class Cluster:
             podName=POD,
             podUID=POD_UID,
             attempt=attempt,
-            effective={"limits": dict(limits or {})},
+            effective={"limits": dict(limits or {}), **effective},
             conditions=[
                 {
                     "type": "Scheduled",
