@@ -11,6 +11,11 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+HEAD_LIMIT_BYTES = 64 * 1024
+"""As much as common proxies pass on. What comes in one piece with the end of a head may be longer."""
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
 
 class Gathered:
     """A transport that holds what is written until the turn is over. All else is the transport's own."""
@@ -39,7 +44,30 @@ class Gathered:
 
 
 class GatheringProtocol(HttpToolsProtocol):
-    """HTTP/1.1 as uvicorn speaks it, over such a transport."""
+    """HTTP/1.1 as uvicorn speaks it, over such a transport, and with a limit to what comes before a body.
+
+    The parser at hand keeps headers of any length, from anybody.
+    """
+
+    _head_bytes: int | None = 0  # of a head that is not whole yet, by whole pieces; None: a body is being read
+    _another = False  # a request has ended in this piece
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", Gathered(transport)))
+
+    def data_received(self, data: bytes) -> None:
+        self._another = False
+        super().data_received(data)
+        if self._head_bytes is not None and not self._another:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._head_bytes, self._another = 0, True
+        super().on_message_complete()

@@ -30,7 +30,7 @@ RULES = {
     API_ACCOUNT: roles.API,
     RUNTIME_ACCOUNT: roles.RUNTIME,
 }
-CLUSTER_RULES = {OPERATOR_ACCOUNT: roles.OPERATOR_NODES}
+CLUSTER_RULES = {OPERATOR_ACCOUNT: roles.OPERATOR_NODES, API_ACCOUNT: roles.API_REVIEWS}
 _READY_SECONDS = 30.0
 
 
@@ -143,9 +143,9 @@ class Launchpad:
         words = ["operator", "--namespace", self._namespace, "--host", LOOPBACK]
         return await self._program(f"operator-{number}", OPERATOR_ACCOUNT, [*words, *flags])
 
-    async def api(self, number: int, *flags: str) -> Program:
+    async def api(self, number: int, *flags: str, variables: Mapping[str, str] | None = None) -> Program:
         words = ["api", "--namespace", self._namespace, "--host", LOOPBACK]
-        return await self._program(f"api-{number}", API_ACCOUNT, [*words, *flags])
+        return await self._program(f"api-{number}", API_ACCOUNT, [*words, *flags], variables=variables)
 
     async def agent_api(self, number: int, file: Path, *words: str) -> Program:
         """The same API, served by an agent file; `words` are what follows the file's name."""
@@ -165,12 +165,21 @@ class Launchpad:
             "GREENROOM_SERVICEACCOUNT_DIR": str(folder),
         }
 
-    async def _program(self, name: str, account: str, words: Sequence[str], *, module: bool = True) -> Program:
+    async def _program(
+        self,
+        name: str,
+        account: str,
+        words: Sequence[str],
+        *,
+        module: bool = True,
+        variables: Mapping[str, str] | None = None,
+    ) -> Program:
         (port,) = free_ports(1)
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self._directory),
             **await self.account(name, account),
+            **(variables or {}),
         }
         python = [sys.executable, "-m", "greenroom_core.cli"] if module else [sys.executable]
         command = [*python, *words, "--port", str(port)]

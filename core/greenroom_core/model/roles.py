@@ -38,6 +38,13 @@ API: tuple[Rule, ...] = (
     _rule(names.GROUP, "agentruntimes", "get list watch"),
 )
 
+API_REVIEWS: tuple[Rule, ...] = (
+    _rule("authentication.k8s.io", "tokenreviews", "create"),
+    _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
+)
+"""For the whole cluster, since callers are the cluster's: who asks the API, and what they may. Only where it asks the
+cluster for both."""
+
 RUNTIME: tuple[Rule, ...] = (
     # get list watch: the sessions bound here, and by name where in doubt. create: what its own launcher starts.
     # patch: close requests (annotations; the spec never changes). delete: own starts that are refused or withdrawn.

@@ -25,6 +25,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": "hello"})
         await send({"type": "websocket.close"})
         return
+    while (await receive()).get("more_body") and scope["method"] == "POST":
+        pass
     body = {"/long": LONG, "/short": b"short"}.get(scope["path"])
     await send({"type": "http.response.start", "status": 200, "headers": []})
     if body is None:
@@ -138,3 +140,26 @@ async def test_a_websocket_of_a_users_own_works() -> None:
         assert answer.startswith(b"HTTP/1.1 101 Switching Protocols")
         assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer
         assert b"\x81\x05hello" in answer
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000,
+        b"GET / HTTP/1.1\r\n" + b"X: yyyyyyyy\r\n" * 8_000,
+        b"GET /" + b"y" * 100_000,
+    ],
+)
+async def test_a_head_without_end_is_refused_while_it_comes(endless: bytes) -> None:
+    async with listening() as port:
+        answer = await answered(port, endless)
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b"short" in await answered(port, asking("/short"))
+
+
+async def test_long_bodies_and_many_requests_of_a_connection_are_no_long_heads() -> None:
+    async with listening() as port:
+        body = b"POST /short HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
+        answer = await answered(port, body + asking(*["/short"] * 300))
+        assert answer.count(b"200 OK") == 301
+        assert b"431" not in answer
