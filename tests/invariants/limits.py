@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.invariants import events
 from tests.invariants.events import Kind
 
-from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.reasons import UNDECIDED, EndReason
 from greenroom_core.model.session import SCHEDULED
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _Scope = tuple[str, ...]
 
 
 class Limits:
-    """A session counts from the operator's first decision that can be seen: bound, or told why it waits.
+    """A session counts from the operator's first decision that can be seen: bound, or told why it waits for a slot.
+    That there is no AgentRuntime to take it is no decision: nobody has held it to a limit yet.
 
     A decision may rest on what was true up to `decision_seconds` ago: for so long both the old and the new value of a
     limit, and every count that there was, may be in the operator's mind.
@@ -115,5 +116,6 @@ def _scopes(session: Mapping[str, Any]) -> dict[str, _Scope]:
 
 
 def _decided(session: Mapping[str, Any]) -> bool:
-    decided = events.attempt(session) > 0 or events.condition(session, SCHEDULED) is not None
-    return decided and not events.ended(session)
+    shown = events.condition(session, SCHEDULED)
+    decided = shown is not None and shown.get("reason") not in UNDECIDED
+    return (events.attempt(session) > 0 or decided) and not events.ended(session)

@@ -14,10 +14,13 @@ from tests.simulation.kubelets import LOOK_SECONDS
 from tests.simulation.script import DAY_SECONDS, Script
 from tests.simulation.verdict import judged
 
+from greenroom_core.model import names
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.journal import Journal
+    from tests.simulation.kubectl import Object
 
 OPERATORS, APIS = 2, 2
 REST_SECONDS, FLEETS_REST_SECONDS = 400.0, 240.0
@@ -99,14 +102,23 @@ def _unfinished(cast: Cast, clients: Clients) -> list[str]:
 
 
 def _unsettled(cast: Cast) -> list[str]:
-    """Fleets that are not as they shall be."""
+    """Fleets that are not as they shall be. One pod of an old revision may stay until the new one has proven itself."""
     found = []
     for runtime in cast.kubectl.runtimes():
         name, spec = runtime["metadata"]["name"], runtime["spec"]
-        pods = [pod for pod in cast.kubectl.pods() if pod["metadata"]["labels"]["greenroom.dev/runtime"] == name]
-        live = [p for p in pods if p["status"]["phase"] == "Running" and "deletionTimestamp" not in p["metadata"]]
-        most = spec["autoscaling"]["maxPods"] if "autoscaling" in spec else spec["replicas"]
-        least = spec["autoscaling"]["minPods"] if "autoscaling" in spec else spec["replicas"]
-        if "deletionTimestamp" in runtime["metadata"] or not least <= len(live) <= most:
-            found.append(f"fleet {name} has not come to rest: {len(live)} of {least} to {most} pods run")
+        least, most = _bounds(spec)
+        new = old = 0
+        for pod in cast.kubectl.pods():
+            labels = pod["metadata"]["labels"]
+            live = pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+            if live and labels[names.RUNTIME_LABEL] == name:
+                new += (current := labels[names.REVISION_LABEL] == runtime.get("status", {}).get("revision"))
+                old += not current
+        if "deletionTimestamp" in runtime["metadata"] or not least <= new <= most or old > 1:
+            found.append(f"fleet {name} has not come to rest: {new} and {old} old ones of {least} to {most} pods run")
     return found
+
+
+def _bounds(spec: Object) -> tuple[int, int]:
+    scaling = spec.get("autoscaling")
+    return (spec["replicas"],) * 2 if scaling is None else (scaling["minPods"], scaling["maxPods"])
