@@ -7,21 +7,26 @@ known to be gone does not come back as an older version.
 from __future__ import annotations
 
 from collections import OrderedDict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic
 
 from greenroom_core.kube.kinds import R
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 TOMBSTONES_LIMIT = 20_000
 
 
 class Store(Generic[R]):
-    """Objects keyed by uid, with their names beside, since names come back and uids do not."""
+    """Objects keyed by uid, with their names beside, since names come back and uids do not.
+
+    `by_uid` is a view of them all, always as they are now.
+    """
 
     def __init__(self) -> None:
         self._objects: dict[str, R] = {}
+        self.by_uid: Mapping[str, R] = MappingProxyType(self._objects)
         self._uids: dict[tuple[str, str], str] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
 

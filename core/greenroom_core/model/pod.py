@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime  # msgspec reads annotations at run time
+from functools import cached_property
 from typing import Any
 
 from msgspec import field
@@ -43,24 +44,26 @@ class PodStatus(Wire, frozen=True):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
-class Pod(Resource, frozen=True):
+class Pod(Resource, frozen=True, dict=True):
+    """What is asked of a pod is asked at every cycle, so it is worked out once for each version of it."""
+
     spec: PodSpec = field(default_factory=PodSpec)
     status: PodStatus = field(default_factory=PodStatus)
 
-    @property
+    @cached_property
     def runtime(self) -> str:
         """Name of the AgentRuntime that it belongs to, by label and by owner; "" for a pod that is none of ours."""
         owner = self._owner
         ours = owner is not None and self.metadata.labels.get(names.RUNTIME_LABEL) == owner.name
         return owner.name if owner is not None and ours else ""
 
-    @property
+    @cached_property
     def owner_uid(self) -> str:
         """Of the AgentRuntime that it was made for: one that comes back under the same name is another."""
         owner = self._owner
         return owner.uid if owner is not None else ""
 
-    @property
+    @cached_property
     def _owner(self) -> OwnerReference | None:
         """Who controls it, if that is an AgentRuntime."""
         for owner in self.metadata.owner_references:
@@ -69,28 +72,28 @@ class Pod(Resource, frozen=True):
                 return owner if ours else None
         return None
 
-    @property
+    @cached_property
     def revision(self) -> str:
         return self.metadata.labels.get(names.REVISION_LABEL, "")
 
-    @property
+    @cached_property
     def slots(self) -> int:
         value = self.metadata.annotations.get(names.SLOTS_ANNOTATION, "")
         return int(value) if value.isdecimal() else 0
 
-    @property
+    @cached_property
     def busy(self) -> bool:
         return names.BUSY_LABEL in self.metadata.labels
 
-    @property
+    @cached_property
     def cordoned(self) -> bool:
         return bool(self.metadata.annotations.get(names.CORDONED))
 
-    @property
+    @cached_property
     def ready(self) -> bool:
         return any(c.type == "Ready" and c.status is ConditionStatus.TRUE for c in self.status.conditions)
 
-    @property
+    @cached_property
     def ready_since(self) -> datetime | None:
         """When it got ready; None while it is not."""
         return (
@@ -99,11 +102,11 @@ class Pod(Resource, frozen=True):
             else None
         )
 
-    @property
+    @cached_property
     def leaving(self) -> bool:
         return self.metadata.deletion_timestamp is not None
 
-    @property
+    @cached_property
     def finished(self) -> bool:
         """Its process is over: a runtime pod is one process life."""
         return self.status.phase in ("Failed", "Succeeded")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, assert_never
 
+from greenroom_core.model.recovery import paused_until
 from greenroom_operator.planning.cycle import plan
 from greenroom_operator.planning.values import (
     Action,
@@ -17,6 +18,7 @@ from greenroom_operator.planning.values import (
     SetFinalizers,
     Snapshot,
     WriteStatus,
+    runtime_key,
 )
 
 if TYPE_CHECKING:
@@ -106,16 +108,19 @@ class Scheduler:
     def _snapshot(self) -> Snapshot:
         term, now = self._term, self._clock.wall()
         due = term.agenda.take(now)
-        fleets = due.fleets | term.rests.ended(now)
         known = (self._sessions.store.get(uid) for uid in due.sessions - self._writes.under_way)
+        sessions = [session for session in known if session is not None]
+        # A session that has paused after losses is due when that is over, though nothing else has changed.
+        paused = {runtime_key(session) for session in sessions if paused_until(session) is not None}
+        fleets = due.fleets | term.rests.ended(now) | paused
         return Snapshot(
             now=now,
             epoch=self._epoch,
             fleets=self._fleets,
-            pods={pod.metadata.uid: pod for pod in self._pods.store},
+            pods=self._pods.store.by_uid,
             lost=term.lost,
             tally=term.ledger,
-            due=[session for session in known if session is not None],
+            due=sessions,
             waiting={
                 key: [s for s in term.queues.of(key) if s.metadata.uid not in self._writes.under_way] for key in fleets
             },

@@ -76,6 +76,9 @@ class _Cycle:
             return
         candidates = [s for s in waiting if s.metadata.uid not in self._acted and self._may_be_bound(s)]
         admitted = self._in_order(fleet, self._admit(fleet, candidates))
+        self.short[key] = 0
+        if not admitted:
+            return  # most cycles: a slot has come free, or a bind is answered
         snapshot, failing = self._snapshot, key in self._snapshot.failing
         pods = [
             pod
@@ -85,7 +88,6 @@ class _Cycle:
         awake = [pod for pod in pods if pod.metadata.uid not in snapshot.resting]
         rooms = Rooms(fleet, awake, snapshot.tally, failing=failing)
         patience = Patience(fleet, rooms, slots_to_come(fleet, pods, awake, snapshot.tally, failing=failing))
-        self.short[key] = 0
         for session in admitted:
             pod = rooms.take(session)
             if pod is not None:
