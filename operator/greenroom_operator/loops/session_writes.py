@@ -66,6 +66,7 @@ class SessionWrites:
             self._tell(write)
         if isinstance(write, Bind) and after is not None and after.status.pod_uid == write.pod.metadata.uid:
             self._metrics.bound(self._clock.wall(), session)
+            self._tell_moved(write)
         self._settle(session, after)
 
     def _tell(self, write: WriteStatus) -> None:
@@ -79,6 +80,12 @@ class SessionWrites:
         logger.info("session %s, %s: %s: %s", session.metadata.key, write.purpose, reason, message, extra=named)
         if reason is not None and (write.fields.get("phase") is not Phase.CLOSED):
             self._events.of_session(session, Kind.WARNING, str(reason), message or "")
+
+    def _tell_moved(self, bind: Bind) -> None:
+        last = bind.session.status.last_attempt
+        if last is not None:
+            text = f"attempt {bind.fields['attempt']} is pod {bind.pod.metadata.name}'s; {last.reason}: {last.message}"
+            self._events.of_session(bind.session, Kind.NORMAL, "BoundAgain", text)
 
     def _settle(self, before: AgentSession, after: AgentSession | None) -> None:
         """What was assumed gives way to what is known."""

@@ -62,11 +62,17 @@ def unbound(session: AgentSession, snapshot: Snapshot) -> Answer:
         return _end(session, EndReason.DELETED, "deleted while it was being moved", snapshot), None
     if session.close_requested:
         return _end(session, EndReason.CLOSE_REQUESTED, "closed before a pod took it", snapshot), None
-    over_at, again_at = recovery.lasts_until(session), recovery.paused_until(session)
+    over_at = recovery.lasts_until(session)
     if over_at is not None and snapshot.now >= over_at:
-        return _end(
-            session, EndReason.MAX_DURATION, "it had lasted as long as it may, between two pods", snapshot
-        ), None
+        why = "it had lasted as long as it may, between two pods"
+        return _end(session, EndReason.MAX_DURATION, why, snapshot), None
+    action, wake_at = _waiting(session, snapshot)
+    return action, wake_at if over_at is None or wake_at is None else min(over_at, wake_at)
+
+
+def _waiting(session: AgentSession, snapshot: Snapshot) -> Answer:
+    """A session that is to be bound: not before its pause is over, and not after its start deadline."""
+    again_at = recovery.paused_until(session)
     if again_at is not None and snapshot.now < again_at:
         return _only_pod(session, snapshot), again_at
     seconds = start_deadline_seconds(session, fleet_runtime(session, snapshot))
