@@ -10,7 +10,7 @@ from greenroom_operator.planning.placement import takes_sessions
 from greenroom_operator.planning.size import largest, surge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.session import AgentSession
@@ -41,11 +41,13 @@ def slots_to_come(
 
 
 class Patience:
-    """Those of one fleet who found no slot, in their turns: who of them may wait for one."""
+    """Those of one fleet who found no slot, in their turns: who of them may wait for one. `slots_to_come()` is asked
+    once, and only where somebody may be refused."""
 
-    def __init__(self, fleet: Fleet, rooms: Rooms, slots_to_come: int) -> None:
+    def __init__(self, fleet: Fleet, rooms: Rooms, slots_to_come: Callable[[], int]) -> None:
         self._rooms = rooms
-        self._left = slots_to_come
+        self._slots_to_come = slots_to_come
+        self._left: int | None = None
         self._refuses = fleet.runtime.spec.queue.when_full is WhenFull.REFUSE
 
     def refusal(self, session: AgentSession) -> Ending | None:
@@ -55,7 +57,9 @@ class Patience:
             full = self._refuses and session.status.attempt == 0 and self._rooms.full(session)
             text = f"pod {session.spec.pod_name} has no free slot, and AgentRuntime {name!r} lets nobody wait"
             return (EndReason.NO_CAPACITY, text) if full else None
-        self._left -= 1
-        if not self._refuses or self._left >= 0 or session.status.attempt > 0:
+        if not self._refuses:
+            return None
+        self._left = (self._slots_to_come() if self._left is None else self._left) - 1
+        if self._left >= 0 or session.status.attempt > 0:
             return None
         return EndReason.NO_CAPACITY, f"AgentRuntime {name!r} has no free slot, and lets nobody wait (whenFull: Refuse)"

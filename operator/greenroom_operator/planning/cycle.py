@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from greenroom_core.model import names
@@ -87,7 +88,8 @@ class _Cycle:
         ]
         awake = [pod for pod in pods if pod.metadata.uid not in snapshot.resting]
         rooms = Rooms(fleet, awake, snapshot.tally, failing=failing)
-        patience = Patience(fleet, rooms, slots_to_come(fleet, pods, awake, snapshot.tally, failing=failing))
+        to_come = partial(slots_to_come, fleet, pods, awake, snapshot.tally, failing=failing)
+        patience = Patience(fleet, rooms, to_come)
         for session in admitted:
             pod = rooms.take(session)
             if pod is not None:
