@@ -65,6 +65,7 @@ class Operator:
         pods = Selection(namespace=self._selection.namespace, labels=names.RUNTIME_LABEL)
         self._pods: Feed[Pod] = Feed(reader, PODS, pods, self._on_pod)
         self._nodes = CordonedNodes(reader, self._on_node, watched=settings.watch_nodes)
+        self._ending = False
         self._leader: Leader | None = None
 
     @property
@@ -82,12 +83,20 @@ class Operator:
             group.create_task(self._sessions.run())
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
+            leading = group.create_task(self._lead())
             try:
-                while True:
-                    await self.leadership.acquire()
-                    await self._term()
+                await asyncio.wait((leading,))
             finally:
-                await self.leadership.release()
+                # A group lets errors go first: a cancellation that comes with the end of a term is lost in there.
+                self._ending = True
+
+    async def _lead(self) -> None:
+        try:
+            while not self._ending:
+                await self.leadership.acquire()
+                await self._term()
+        finally:
+            await self.leadership.release()
 
     def observe_runtime(self, runtime: AgentRuntime) -> None:
         """An AgentRuntime as the API server has it; one that is older than what is known is passed over."""
@@ -131,9 +140,6 @@ class Operator:
             logger.warning("the term of epoch %d is over", self.leadership.epoch)
         finally:
             self._leader = None
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            # Both came at once, and a group lets the error go first: who is told to end begins no other term.
-            raise asyncio.CancelledError
 
     async def _until_lost(self) -> None:
         await self.leadership.keep()

@@ -70,7 +70,7 @@ class Cast:
         return next((each for each in self.operators if each.operator.leading), self.operators[0])
 
     def failures(self) -> list[str]:
-        found = [(program.name, program.error()) for program in self.programs]
+        found = [(program.name, program.error()) for program in self.programs if program.alive]
         return [f"program {name} failed: {error!r}" for name, error in found if error is not None]
 
     async def end(self) -> None:

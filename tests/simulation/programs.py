@@ -157,11 +157,11 @@ class Program:
             self.gone.set_result(None)
 
     def error(self) -> BaseException | None:
-        """What it has failed with, though nobody ended it."""
+        """What it has failed with."""
         task = self.task
-        if task is None or not task.done() or task.cancelled():
+        if task is None or not task.done():
             return None
-        return task.exception()
+        return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
 class OperatorProgram(Program):
