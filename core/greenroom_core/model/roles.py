@@ -27,8 +27,8 @@ OPERATOR: tuple[Rule, ...] = (
 )
 """In the namespace (or namespaces) that it looks after."""
 
-OPERATOR_LEASE: tuple[Rule, ...] = (_rule("coordination.k8s.io", "leases", "get create patch"),)
-"""In the operator's own namespace."""
+OPERATOR_LEASE: tuple[Rule, ...] = (_rule("coordination.k8s.io", "leases", "get list watch create patch"),)
+"""In the operator's own namespace. list watch: so that a standby sees at once that the Lease is given up."""
 
 OPERATOR_NODES: tuple[Rule, ...] = (_rule("", "nodes", "get list watch"),)
 """For the whole cluster, since nodes are the cluster's: to see which are cordoned. The operator can do without."""

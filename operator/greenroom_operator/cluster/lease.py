@@ -1,19 +1,23 @@
 """Leadership: one Lease, renewed every second, judged by this machine's own boot-time clock.
 
 A standby takes the Lease once its record has not changed for a whole lease duration as seen from here; nobody's
-wall clock is compared with another's. A holder may write only while the boot-time clock is before the send time of
+wall clock is compared with another's. It watches the record, so that one that is given up is taken at once, and asks
+for it every second, so that it depends on no watch. A holder may write only while the boot-time clock is before the send time of
 its last good renewal, plus the lease duration, less a margin.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import field
 
+from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import Kind, kind
 from greenroom_core.model.meta import Resource, Wire
 
@@ -60,6 +64,7 @@ class Leadership:
         self._seen = ("", "")
         self._seen_at = self._clock.boot()
         self._lease: Lease | None = None
+        self._given_up = asyncio.Event()
 
     def valid(self) -> bool:
         """Whether a write may be sent at this very moment."""
@@ -67,14 +72,28 @@ class Leadership:
 
     async def acquire(self) -> None:
         """Returns once this replica leads. Outages are waited out."""
-        while True:
-            try:
-                if await self._try():
-                    logger.info("%s leads now, epoch %d", self.identity, self.epoch)
-                    return
-            except KubeError as error:
-                logger.debug("lease not acquired: %s", error)
-            await self._clock.sleep(RENEW_EVERY_SECONDS * (0.9 + self._client.world.random.random() / 5))
+        if await self.attempt():
+            return
+        record = Selection(self._namespace, fields=f"metadata.name={self._name}")
+        without = "a Lease that is given up is seen at the next look only"
+        watching = asyncio.create_task(Feed(self._client, LEASES, record, self._on_lease, without=without).run())
+        try:
+            await self._pause()
+            while not await self.attempt():
+                await self._pause()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def attempt(self) -> bool:
+        """One try; whether this replica leads now."""
+        try:
+            if await self._try():
+                logger.info("%s leads now, epoch %d", self.identity, self.epoch)
+                return True
+        except KubeError as error:
+            logger.debug("lease not acquired: %s", error)
+        return False
 
     async def keep(self) -> None:
         """Renews until the Lease is lost: another holder, or no renewal got through in time."""
@@ -113,9 +132,7 @@ class Leadership:
             lease = await self._client.get(LEASES, self._namespace, self._name)
         except NotFound:
             return await self._create()
-        record = (lease.metadata.uid, lease.metadata.resource_version)
-        if record != self._seen:
-            self._seen, self._seen_at = record, sent_at
+        self._see(lease, sent_at)
         fresh = self._clock.boot() - self._seen_at < self._seconds
         if lease.spec.holder_identity not in ("", self.identity) and fresh:
             return False
@@ -127,6 +144,28 @@ class Leadership:
             return False
         self._hold(sent_at, transitions)
         return True
+
+    def _on_lease(self, change: Change[Lease]) -> None:
+        if change.new is not None:
+            self._see(change.new, self._clock.boot())
+        if change.new is None or not change.new.spec.holder_identity:
+            self._given_up.set()
+
+    def _see(self, lease: Lease, at: float) -> None:
+        record = (lease.metadata.uid, lease.metadata.resource_version)
+        if record != self._seen:
+            self._seen, self._seen_at = record, at
+
+    async def _pause(self) -> None:
+        """Until another try is worth it: the Lease is given up, or has run out, or a second has passed."""
+        seconds = RENEW_EVERY_SECONDS * (0.9 + self._client.world.random.random() / 5)
+        runs_out_in = self._seen_at + self._seconds - self._clock.boot()
+        try:
+            async with self._clock.timeout(min(seconds, runs_out_in) if runs_out_in > 0 else seconds):
+                await self._given_up.wait()
+        except TimeoutError:
+            pass
+        self._given_up.clear()
 
     async def _create(self) -> bool:
         body = {
