@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.fault import programs, servers
+from tests.fault import fleets, programs, servers
 from tests.fault.case import Case, Lineup
 
-LINEUPS: tuple[Lineup, ...] = (*programs.LINEUPS, *servers.LINEUPS)
+LINEUPS: tuple[Lineup, ...] = (*programs.LINEUPS, *servers.LINEUPS, *fleets.LINEUPS)
 
 
 def chosen(only: str | None) -> list[Lineup]:

@@ -14,10 +14,11 @@ from tests.stack.meters import samples
 
 if TYPE_CHECKING:
     from tests.fault.load import Load
-    from tests.stack import Program, Stack
+    from tests.stack import FleetPlan, Program, Stack
 
 _LEADER_SECONDS = 30.0
 _GONE_SECONDS = 10.0
+_PODS_SECONDS = 60.0
 
 
 class Scene:
@@ -77,8 +78,14 @@ class Scene:
         await self.leader()
         for fleet in self.stack.fleets:
             if not fleet.autoscaling:
-                await self.stack.until_pods_ready(fleet.pods, fleet.name)
+                await self._until_pods_serve(fleet)
         await self.load.a_turn_of_each(seconds)
+
+    async def _until_pods_serve(self, fleet: FleetPlan) -> None:
+        """As many as it wants; one that is not wanted any more may still hold its calls."""
+        open_pods = self.stack.open_pods
+        what = f"{fleet.pods} open pods of {fleet.name}"
+        await self.stack.recorder.until(lambda: len(open_pods(fleet.name)) >= fleet.pods, _PODS_SECONDS, what)
 
     def evidence(self) -> Evidence:
         return Evidence(

@@ -37,7 +37,12 @@ class Kubectl:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await process.communicate(given.encode())
+        try:
+            out, err = await process.communicate(given.encode())
+        finally:
+            if process.returncode is None:  # whoever waited for it has been cancelled
+                process.kill()
+                await process.wait()
         return Done(process.returncode or 0, out.decode(), err.decode())
 
     async def ok(self, *words: str, given: str = "") -> str:
