@@ -42,7 +42,7 @@ labels:
 {{- end -}}
 {{- end -}}
 
-{{/* What all pods share; takes a dict of root, account and values (of the component). */}}
+{{/* What all pods share; takes a dict of root, account, values (of the component) and secrets to mount. */}}
 {{- define "greenroom.pod" -}}
 serviceAccountName: {{ .account }}
 automountServiceAccountToken: true
@@ -75,9 +75,14 @@ volumes:
   - name: tmp
     emptyDir:
       sizeLimit: 256Mi
+{{- range .secrets }}
+  - name: {{ .name }}
+    secret:
+      secretName: {{ .secret }}
+{{- end }}
 {{- end -}}
 
-{{/* What all containers share; takes a dict of root and values (of the component). */}}
+{{/* What all containers share; takes a dict of root, values (of the component) and secrets to mount. */}}
 {{- define "greenroom.container" -}}
 image: {{ include "greenroom.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -93,6 +98,11 @@ resources:
 volumeMounts:
   - name: tmp
     mountPath: /tmp
+{{- range .secrets }}
+  - name: {{ .name }}
+    mountPath: {{ .path }}
+    readOnly: true
+{{- end }}
 {{- end -}}
 
 {{/* Spread over nodes as far as there are some; takes a dict of root and component. */}}

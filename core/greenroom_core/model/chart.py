@@ -23,7 +23,12 @@ ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
 }
 """The chart's Roles by the last part of their names."""
 
-CLUSTER_ROLES: Mapping[str, tuple[roles.Rule, ...]] = {"operator-nodes": roles.OPERATOR_NODES}
+CLUSTER_ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
+    "operator-nodes": roles.OPERATOR_NODES,
+    "api-reviews": roles.API_REVIEWS,
+    "user-view": roles.USER_VIEW,
+    "user-edit": roles.USER_EDIT,
+}
 """Its ClusterRoles, likewise."""
 
 _HEAD = "# Rendered from greenroom_core.model.roles by `make generate`; edit the list there, not this file.\n"

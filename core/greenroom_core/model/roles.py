@@ -54,3 +54,15 @@ RUNTIME: tuple[Rule, ...] = (
     # patch: run state and figures of the sessions bound here.
     _rule(names.GROUP, "agentsessions/status", "patch"),
 )
+
+USER_VIEW: tuple[Rule, ...] = (
+    _rule(names.GROUP, "agentsessions agentruntimes", "get list watch"),
+    _rule(names.GROUP, "agentsessions/metrics", "get"),  # a subresource that only the REST API asks about
+)
+"""What people may look at: part of the cluster's `view`, `edit` and `admin`."""
+
+USER_EDIT: tuple[Rule, ...] = (
+    _rule(names.GROUP, "agentsessions agentruntimes", "create update patch delete"),
+    _rule(names.GROUP, "agentruntimes/scale", "get update patch"),
+)
+"""What people may change besides: part of `edit` and `admin`. Status is the programs' own."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import pytest
 
+from greenroom_api.auth.close_tokens import SHORTEST_KEY_BYTES
 from greenroom_core.model import roles
 from greenroom_local.admin import AdminError
 from greenroom_local.binaries import find_installed
@@ -76,15 +78,28 @@ async def test_each_account_may_do_what_the_list_says_and_nothing_else(release: 
     await release.install({})
     listed: dict[str, Sequence[roles.Rule]] = {
         "greenroom-operator": [*roles.OPERATOR, *roles.OPERATOR_LEASE, *roles.OPERATOR_NODES],
-        "greenroom-api": roles.API,
+        "greenroom-api": [*roles.API, *roles.API_REVIEWS],
         "greenroom-runtime": roles.RUNTIME,
     }
     for account, rules in listed.items():
         expected = set().union(*map(spelled_out, rules))
         assert await rights(cluster, release.namespace, account) == expected, account
-        everywhere = roles.OPERATOR_NODES if account == "greenroom-operator" else ()
+        everywhere = {"greenroom-operator": roles.OPERATOR_NODES, "greenroom-api": roles.API_REVIEWS}.get(account, ())
         beyond = set().union(*map(spelled_out, everywhere))
         assert await rights(cluster, "kube-system", account, home=release.namespace) == beyond, account
+
+
+async def test_an_upgrade_keeps_the_key_that_signs_close_tokens(release: Release) -> None:
+    await release.install({})
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "greenroom-api-close-tokens", "namespace": release.namespace},
+    }
+    first = (await release.read(secret))["data"]["key"]
+    assert len(base64.b64decode(first)) >= SHORTEST_KEY_BYTES
+    await release.upgrade({"api": {"replicas": 3}})
+    assert (await release.read(secret))["data"]["key"] == first
 
 
 async def test_without_watching_nodes_nobody_may_do_anything_beyond_the_namespace(

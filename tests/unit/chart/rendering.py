@@ -38,6 +38,32 @@ _PLACEMENT = {
 VALUE_SETS: Mapping[str, Body] = {
     "as it comes": {},
     "no demo": {"demo": {"enabled": False}},
+    "callers by keys, nothing for the whole cluster": {
+        "userRoles": False,
+        "operator": {"watchNodes": False},
+        "api": {
+            "auth": {
+                "mode": "keys",
+                "keys": {"secret": "callers"},
+                "closeTokenSecret": "close",
+                "rate": {"perSecond": 2.5, "burst": 10},
+            }
+        },
+    },
+    "callers of an issuer": {
+        "api": {
+            "corsAllowOrigins": ["https://app.example.com", "https://www.example.com"],
+            "auth": {
+                "mode": "oidc",
+                "oidc": {
+                    "issuer": "https://issuer.example.com/realm",
+                    "audience": "greenroom",
+                    "nameClaim": "email",
+                    "permissionsClaim": "realm_access.roles",
+                },
+            },
+        }
+    },
     "everything set": {
         "nameOverride": "rooms",
         "image": {
@@ -58,6 +84,7 @@ VALUE_SETS: Mapping[str, Body] = {
         "api": {
             "replicas": 3,
             "logLevel": "WARNING",
+            "auth": {"mode": "none"},
             "talkPage": True,
             "env": [
                 {"name": "GREENROOM_TURN_URL", "value": "turns:relay.example.com"},

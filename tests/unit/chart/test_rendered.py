@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 import yaml
 
-from greenroom_api.settings import ApiSettings, TurnSettings
+from greenroom_api.settings import ApiSettings, AuthMode, AuthSettings, TurnSettings
 from greenroom_core import cli
 from greenroom_core.model import names, roles
 from greenroom_core.model.runtime import AgentRuntime, Placement
@@ -20,16 +21,25 @@ from greenroom_operator.settings import Settings
 
 from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, environment, of_kind, pod_templates
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
 _CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 
 
-def watches_nodes(values: Body) -> bool:
-    return bool(values.get("operator", {}).get("watchNodes", True))
+def cluster_wide(values: Body) -> dict[str, tuple[roles.Rule, ...]]:
+    """The rules of the ClusterRoles that these values want, by the last part of their names."""
+    wanted = {}
+    if values.get("operator", {}).get("watchNodes", True):
+        wanted["operator-nodes"] = roles.OPERATOR_NODES
+    if auth_mode(values) == "kubernetes":
+        wanted["api-reviews"] = roles.API_REVIEWS
+    if values.get("userRoles", True):
+        wanted |= {"user-view": roles.USER_VIEW, "user-edit": roles.USER_EDIT}
+    return wanted
+
+
+def auth_mode(values: Body) -> str:
+    return str(values.get("api", {}).get("auth", {}).get("mode", "kubernetes"))
 
 
 @each_value_set
@@ -57,8 +67,12 @@ def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm:
     demo = values.get("demo", {})
     if demo.get("enabled", True):
         expected.add(("AgentRuntime", demo.get("name", "default")))
-    cluster_wide = {(kind, f"calls-line-1-{name}-operator-nodes") for kind in _CLUSTER_WIDE if watches_nodes(values)}
-    expected |= cluster_wide
+    for role in cluster_wide(values):
+        expected.add(("ClusterRole", f"calls-line-1-{name}-{role}"))
+        if not role.startswith("user-"):
+            expected.add(("ClusterRoleBinding", f"calls-line-1-{name}-{role}"))
+    if auth_mode(values) != "none" and not values.get("api", {}).get("auth", {}).get("closeTokenSecret"):
+        expected.add(("Secret", f"line-1-{name}-api-close-tokens"))
     assert {(body["kind"], body["metadata"]["name"]) for body in bodies} == expected
     assert len(bodies) == len(expected)
     for body in bodies:
@@ -95,16 +109,33 @@ def test_each_role_is_exactly_the_list_and_each_account_has_its_own(helm: Helm, 
 
 
 @each_value_set
-def test_for_the_whole_cluster_the_operator_may_read_nodes_unless_it_is_to_do_without(helm: Helm, values: Body) -> None:
+def test_for_the_whole_cluster_nodes_callers_and_people_s_roles_unless_they_are_not_wanted(
+    helm: Helm, values: Body
+) -> None:
     bodies = helm.render({**values, "fullnameOverride": "g"})
-    name = f"{NAMESPACE}-g-operator-nodes"
-    given = [name] if watches_nodes(values) else []
+    wanted = {f"{NAMESPACE}-g-{role}": rules for role, rules in cluster_wide(values).items()}
     made = of_kind(bodies, "ClusterRole")
-    assert {name: tuple(role["rules"]) for name, role in made.items()} == dict.fromkeys(given, roles.OPERATOR_NODES)
+    assert {name: tuple(role["rules"]) for name, role in made.items()} == wanted
     bindings = of_kind(bodies, "ClusterRoleBinding").items()
-    operator = {"kind": "ServiceAccount", "name": "g-operator", "namespace": NAMESPACE}
     bound = {name: (binding["roleRef"]["name"], binding["subjects"]) for name, binding in bindings}
-    assert bound == dict.fromkeys(given, (name, [operator]))
+    assert bound == {
+        name: (name, [{"kind": "ServiceAccount", "name": f"g-{account}", "namespace": NAMESPACE}])
+        for name, account in (
+            (f"{NAMESPACE}-g-operator-nodes", "operator"),
+            (f"{NAMESPACE}-g-api-reviews", "api"),
+        )
+        if name in wanted
+    }
+
+
+def test_people_s_roles_are_part_of_the_cluster_s_and_never_hold_status(helm: Helm) -> None:
+    made = of_kind(helm.render({"fullnameOverride": "g"}), "ClusterRole")
+    for role in ("view", "edit"):
+        body = made[f"{NAMESPACE}-g-user-{role}"]
+        labels = {key: value for key, value in body["metadata"]["labels"].items() if "aggregate" in key}
+        assert labels == {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true"}
+        for rule in body["rules"]:
+            assert not any(resource.endswith("/status") for resource in rule["resources"])
 
 
 @each_value_set
@@ -113,7 +144,10 @@ def test_no_pod_can_write_its_image_or_is_misled_by_a_service_s_name(helm: Helm,
         assert template["spec"]["enableServiceLinks"] is False, name
         for container in template["spec"]["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
-            assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}], name
+            first, *others = container["volumeMounts"]
+            assert first == {"name": "tmp", "mountPath": "/tmp"}, name
+            assert all(mount["readOnly"] for mount in others), name
+            assert not others or name.endswith("-api")
 
 
 def test_the_operator_understands_its_variables(helm: Helm) -> None:
@@ -138,10 +172,69 @@ def test_the_api_understands_its_variables(helm: Helm) -> None:
         host="0.0.0.0", namespace=NAMESPACE, log_level="WARNING", log_format="json", talk_page=True
     )
     assert load(TurnSettings, "greenroom api", [], variables).turn_url == "turns:relay.example.com"
-    assert_all_are_settings(variables, ApiSettings, TurnSettings)
+    assert load(AuthSettings, "greenroom api", [], variables) == AuthSettings()
+    assert_all_are_settings(variables, ApiSettings, TurnSettings, AuthSettings)
     assert_starts_and_is_probed(spec["containers"][0], "api", settings.port)
     before_the_signal = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert spec["terminationGracePeriodSeconds"] >= before_the_signal + settings.shutdown_seconds + 5
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("as it comes", AuthSettings(auth=AuthMode.KUBERNETES)),
+        (
+            "callers by keys, nothing for the whole cluster",
+            AuthSettings(
+                auth=AuthMode.KEYS,
+                auth_keys_folder="/etc/greenroom/keys",
+                caller_requests_per_second=2.5,
+                caller_burst=10,
+            ),
+        ),
+        (
+            "callers of an issuer",
+            AuthSettings(
+                auth=AuthMode.OIDC,
+                auth_oidc_issuer="https://issuer.example.com/realm",
+                auth_oidc_audience="greenroom",
+                auth_oidc_name_claim="email",
+                auth_oidc_permissions_claim="realm_access.roles",
+            ),
+        ),
+    ],
+)
+def test_the_api_asks_whom_it_is_to_ask(helm: Helm, values: str, expected: AuthSettings) -> None:
+    bodies = helm.render(VALUE_SETS[values])
+    pod = of_kind(bodies, "Deployment")["greenroom-api"]["spec"]["template"]["spec"]
+    variables = environment(pod["containers"][0])
+    assert_all_are_settings(variables, ApiSettings, AuthSettings)
+    chosen = load(AuthSettings, "greenroom api", [], variables)
+    key = Path(chosen.close_token_key_file)
+    assert replace(chosen, close_token_key_file="") == expected
+    mounted = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    secrets = {volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    signing = secrets[mounted[str(key.parent)]]
+    made = of_kind(bodies, "Secret")
+    assert signing == "close" if not made else made[signing]["data"].keys() == {key.name}
+    if chosen.auth is AuthMode.KEYS:
+        assert secrets[mounted[chosen.auth_keys_folder]] == "callers"
+    origins = load(ApiSettings, "greenroom api", [], variables).cors_allow_origins
+    assert origins == ",".join(VALUE_SETS[values].get("api", {}).get("corsAllowOrigins", []))
+
+
+@pytest.mark.parametrize(
+    ("api", "says"),
+    [
+        ({"talkPage": True}, "api.talkPage=false"),
+        ({"auth": {"mode": "keys"}}, "api.auth.keys.secret must name a Secret"),
+        ({"auth": {"mode": "oidc", "oidc": {"issuer": "https://a.example"}}}, "api.auth.oidc.audience must be set"),
+        ({"auth": {"mode": "oidc", "oidc": {"issuer": "http://a.example", "audience": "a"}}}, "issuer"),
+    ],
+)
+def test_auth_that_cannot_work_is_refused_with_its_value_s_name(helm: Helm, api: Body, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        helm.render({"api": api})
 
 
 def test_the_page_that_one_talks_to_is_off_unless_it_is_asked_for(helm: Helm) -> None:
