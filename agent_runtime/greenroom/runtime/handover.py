@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.runtime import report
+from greenroom_core.model.session import Checkpoint
 
 if TYPE_CHECKING:
     from greenroom.checkpoints.keeping import Keeping, SessionKeeping
+    from greenroom.runtime.report import Fields
     from greenroom_core.model.session import AgentSession
 
 
@@ -20,7 +21,8 @@ class Handover:
     def __init__(self, session: AgentSession) -> None:
         meta, status = session.metadata, session.status
         self.left = status.checkpoint
-        """What an attempt before this one has left, as far as the status shows."""
+        """What an attempt before this one has left, as far as is known."""
+        self._shown = status.checkpoint
         self._session = f"{meta.namespace}/{meta.uid}"
         self._attempt = status.attempt
         self._state: str | None = None
@@ -31,9 +33,11 @@ class Handover:
         return self._store is not None
 
     @property
-    def fields(self) -> report.Fields:
-        """For the write that gives the session back."""
-        return report.checkpoint(self._state, self._attempt)
+    def fields(self) -> Fields:
+        """For the write that gives the session back: the latest there is, unless the status has it already."""
+        own = Checkpoint(state=self._state, attempt=self._attempt) if self._state is not None else None
+        latest = own or self.left
+        return {} if latest == self._shown else {"checkpoint": latest}
 
     def use(self, keeping: Keeping) -> None:
         self._store = keeping.of(self._session, self._attempt)

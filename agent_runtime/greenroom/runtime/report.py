@@ -11,7 +11,7 @@ from greenroom_core.model import meta
 from greenroom_core.model.meta import Condition, ConditionStatus
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import FAILURES, EndReason, WaitReason
-from greenroom_core.model.session import JOINED, READY, SCHEDULED, Checkpoint
+from greenroom_core.model.session import JOINED, READY, SCHEDULED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,12 +67,6 @@ def ended(status: SessionStatus, reason: EndReason, message: str, at: datetime) 
     if status.checkpoint is not None:
         fields["checkpoint"] = None
     return fields
-
-
-def checkpoint(state: str | None, attempt: int) -> Fields:
-    """What the agent has kept, for the next attempt: it goes out with a give-back. Nothing when there is none; then
-    what an attempt before this one left stays."""
-    return {} if state is None else {"checkpoint": Checkpoint(state=state, attempt=attempt)}
 
 
 def figures(metrics: SessionMetrics | None, at: datetime) -> Fields:

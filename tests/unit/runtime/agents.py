@@ -7,6 +7,8 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from greenroom.checkpoints.form import encoded
+from greenroom.latest import Latest
 from greenroom.observability import AgentMetrics
 
 if TYPE_CHECKING:
@@ -87,6 +89,20 @@ class AnsweringAgent(OwnAgent):
     def answer(self, text: Any) -> None:
         for tell in self._wanted:
             tell(text)
+
+
+class KeepingAgent(OwnAgent):
+    """One that keeps checkpoints, as Greenroom's own do."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._checkpoint = Latest()
+
+    def checkpoint(self, state: dict[str, Any]) -> None:
+        self._checkpoint.tell(encoded(state))
+
+    def on_checkpoint(self, tell: Callable[[str], None]) -> None:
+        self._checkpoint.hear(tell)
 
 
 async def until_cancelled(agent: ForeignAgent) -> None:
