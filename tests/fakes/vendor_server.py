@@ -70,7 +70,7 @@ class VendorServer:
     def next_fault(self) -> Fault:
         return (self.faults.popleft() if self.faults else None) or Fault()
 
-    async def settled(self, connections: int = 0, seconds: float = 3.0) -> None:
+    async def settled(self, connections: int = 0, seconds: float = 30.0) -> None:
         """No request is in work and at most `connections` are open. TimeoutError if that does not come."""
         async with asyncio.timeout(seconds):
             while self.in_work or self.connections > connections:

@@ -115,8 +115,8 @@ async def test_a_service_that_falls_silent_is_given_up(elevenlabs: FakeElevenLab
 
 
 async def test_a_slow_service_is_asked_again(elevenlabs: FakeElevenLabs) -> None:
-    elevenlabs.faults.append(Fault(delay_seconds=5))
-    assert await spoken(tts(elevenlabs, first_sound_seconds=0.3)) == tone(SENTENCE, SAMPLE_RATE)
+    elevenlabs.faults.append(Fault(delay_seconds=60))
+    assert await spoken(tts(elevenlabs, first_sound_seconds=1.0)) == tone(SENTENCE, SAMPLE_RATE)
 
 
 async def test_rubbish_is_not_played(elevenlabs: FakeElevenLabs) -> None:

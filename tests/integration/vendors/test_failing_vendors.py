@@ -40,8 +40,8 @@ EventType = TypeVar("EventType", bound=Event)
 
 QUICK = Backoff(first_seconds=0.01, longest_seconds=0.05)
 ATTEMPTS = QUICK.attempts
-PATIENCE_SECONDS = 0.3
-LIMIT_SECONDS = 20.0
+PATIENCE_SECONDS = 1.0
+LIMIT_SECONDS = 60.0
 
 
 @dataclass
@@ -139,8 +139,8 @@ HANGS_FOR_GOOD = [Fault(delay_seconds=60)] * ATTEMPTS
 @pytest.mark.parametrize(
     ("faults", "message"),
     [
-        pytest.param(HANGS_FOR_GOOD, "Gemini sent nothing for 0.3 s", id="slow"),
-        pytest.param([Fault(stall=True, after=3)], "Gemini sent nothing for 0.3 s", id="stalled"),
+        pytest.param(HANGS_FOR_GOOD, "Gemini sent nothing for 1 s", id="slow"),
+        pytest.param([Fault(stall=True, after=3)], "Gemini sent nothing for 1 s", id="stalled"),
         pytest.param([Fault(cut=True, after=3)], "Gemini cannot be reached or hung up", id="cut"),
         pytest.param([Fault(malformed=True, after=3)], "Gemini sent something that cannot be read", id="rubbish"),
         pytest.param([Fault(malformed=True)] * ATTEMPTS, "Gemini sent something that cannot be", id="all rubbish"),
@@ -178,8 +178,8 @@ async def test_a_model_that_does_not_take_the_key_any_more(vendors: Vendors) -> 
 @pytest.mark.parametrize(
     ("faults", "message", "sounds"),
     [
-        pytest.param(HANGS_FOR_GOOD, "ElevenLabs sent nothing for 0.3 s", False, id="slow"),
-        pytest.param([Fault(stall=True, after=9)], "ElevenLabs sent nothing for 0.3 s", True, id="stalled"),
+        pytest.param(HANGS_FOR_GOOD, "ElevenLabs sent nothing for 1 s", False, id="slow"),
+        pytest.param([Fault(stall=True, after=9)], "ElevenLabs sent nothing for 1 s", True, id="stalled"),
         pytest.param([Fault(cut=True, after=9)], "ElevenLabs cannot be reached or hung up", True, id="cut"),
         pytest.param([Fault(malformed=True)], "ElevenLabs answered with 'text/html'", False, id="rubbish"),
         pytest.param(REFUSED_FOR_GOOD, "ElevenLabs is at its limit (HTTP 429)", False, id="rate limit"),
@@ -227,7 +227,7 @@ async def test_ears_that_fail(
     vendors: Vendors, monkeypatch: pytest.MonkeyPatch, model: str, faults: Sequence[Fault], message: str
 ) -> None:
     monkeypatch.setattr(carrying, "STALLED_SECONDS", 1.0)
-    monkeypatch.setattr(line, "DIAL_SECONDS", 0.3)
+    monkeypatch.setattr(line, "DIAL_SECONDS", 1.0)
     vendors.deepgram.texts = deque(["Hello there", "hello there again", "And now", "and once more", "and again"])
     vendors.deepgram.faults.extend(faults)
     async with call(vendors, model) as scene:

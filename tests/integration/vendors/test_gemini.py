@@ -210,14 +210,14 @@ async def test_it_is_not_tried_for_ever(gemini: FakeGemini) -> None:
     [
         (Fault(cut=True, after=2), "Gemini cannot be reached or hung up"),
         (Fault(malformed=True, after=2), "Gemini sent something that cannot be read"),
-        (Fault(stall=True, after=2), r"Gemini sent nothing for 0\.3 s"),
+        (Fault(stall=True, after=2), r"Gemini sent nothing for 1 s"),
     ],
 )
 async def test_an_answer_that_breaks_off_is_an_error_and_is_not_begun_again(
     gemini: FakeGemini, fault: Fault, message: str
 ) -> None:
     gemini.faults.append(fault)
-    model, pieces = llm(gemini, next_token_seconds=0.3), []
+    model, pieces = llm(gemini, next_token_seconds=1.0), []
     with pytest.raises(VendorError, match=message) as caught:  # noqa: PT012
         async for piece in model.respond(request(model)):
             pieces.append(piece)  # noqa: PERF401 - what came before the error counts
@@ -247,8 +247,8 @@ async def test_a_refused_question_names_its_reason(gemini: FakeGemini) -> None:
 
 
 async def test_a_slow_service_is_asked_again(gemini: FakeGemini) -> None:
-    gemini.faults.append(Fault(delay_seconds=5))
-    assert text(await answer(llm(gemini, first_token_seconds=0.3))) == "You said: Hello there"
+    gemini.faults.append(Fault(delay_seconds=60))
+    assert text(await answer(llm(gemini, first_token_seconds=1.0))) == "You said: Hello there"
 
 
 async def test_a_wrong_key_is_said_so_once_and_not_shown(gemini: FakeGemini) -> None:
@@ -279,7 +279,7 @@ async def test_closing_during_an_answer_leaves_nothing(gemini: FakeGemini) -> No
     gemini.faults.append(Fault(stall=True, after=1))
     model = llm(gemini)
     answering = asyncio.create_task(answer(model, close=False))
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not gemini.in_work:
             await asyncio.sleep(0.01)
     answering.cancel()

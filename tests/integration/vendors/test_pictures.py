@@ -151,7 +151,7 @@ async def test_asked_by_voice_the_agent_says_aloud_what_it_is_shown(
     def keep(event: AgentErrorEvent) -> None:
         errors.append(event)
 
-    async with asyncio.timeout(20), agent.join(await agent.create_call("default", "call-1")):
+    async with asyncio.timeout(60), agent.join(await agent.create_call("default", "call-1")):
         await agent.finish()
     assert edge.wanted
     assert errors == []
