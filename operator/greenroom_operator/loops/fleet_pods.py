@@ -78,9 +78,10 @@ class FleetPods:
         key, body = fleet.key, pod_body(fleet, name)
         try:
             self._pods.learn(await self._answered(key, name, body))
+            memory.accepted()
             logger.info("pod %s/%s created for revision %s", key.namespace, name, fleet.revision)
         except Refused as error:
-            memory.failed(str(error), self._world.clock.boot())
+            memory.refused(str(error), self._world.clock.boot())
             logger.error("pod %s/%s not created: %s", key.namespace, name, error)
         finally:
             memory.being_made -= 1

@@ -11,7 +11,7 @@ from greenroom_core.model.meta import ConditionStatus, find, plain
 from greenroom_core.model.runtime import PROGRESSING
 from greenroom_operator.cluster.events import Kind
 from greenroom_operator.planning.drain import DELETING
-from greenroom_operator.planning.fleet import fleet_status
+from greenroom_operator.planning.fleet_status import fleet_status
 
 if TYPE_CHECKING:
     from asyncio import TaskGroup
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from greenroom_core.kube.client import KubeClient
     from greenroom_core.model.runtime import RuntimeStatus
     from greenroom_operator.cluster.events import Events
-    from greenroom_operator.planning.fleet import FleetSnapshot
+    from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
     from greenroom_operator.planning.size import Size
     from greenroom_operator.planning.values import Fleet
     from greenroom_operator.state.fleet_memory import FleetMemory

@@ -38,7 +38,10 @@ class FleetTemplates:
     async def _dry_run(self, fleet: Fleet, memory: FleetMemory) -> None:
         try:
             memory.template_errors = {fleet.revision: await self._error(fleet)}
-        except (Unanswered, Denied) as problem:
+        except Denied as problem:  # no word on the template: a quota is used up, or an account lacks a right
+            memory.refused(str(problem), self._client.world.clock.boot())
+            logger.warning("pods of %s/%s refused: %s", *fleet.key, problem)
+        except Unanswered as problem:
             logger.warning("template of %s/%s not tried yet: %s", *fleet.key, problem)
             await self._client.world.clock.sleep(_AGAIN_SECONDS)
         memory.asking = False

@@ -9,7 +9,8 @@ from greenroom_operator.loops.alarm import Alarm
 from greenroom_operator.loops.fleet_pods import FleetPods
 from greenroom_operator.loops.fleet_statuses import FleetStatuses
 from greenroom_operator.loops.fleet_templates import FleetTemplates
-from greenroom_operator.planning.fleet import KEPT_FINISHED_PODS, FleetSnapshot, finished_to_delete, plan_fleet
+from greenroom_operator.planning.fleet import KEPT_FINISHED_PODS, finished_to_delete, plan_fleet
+from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.values import pod_runtime_key
 from greenroom_operator.state.fleet_memory import FleetMemory
@@ -78,7 +79,7 @@ class Fleets:
 
     def on_pod(self, change: Change[Pod]) -> None:
         pod = change.new or change.old
-        if pod is not None:
+        if pod is not None and pod.runtime:
             self.look_at(pod_runtime_key(pod))
 
     def on_session(self) -> None:
@@ -89,11 +90,11 @@ class Fleets:
             self._alarm.ring()
 
     def _look_at_all(self) -> None:
-        self._due |= {pod_runtime_key(pod) for pod in self._pods.store} | set(self._known)
+        self._due |= {pod_runtime_key(pod) for pod in self._pods.store if pod.runtime} | set(self._known)
         self._all_at = self._clock.boot() + _LOOK_AT_ALL_SECONDS
 
     def _keep(self, key: RuntimeKey, group: asyncio.TaskGroup) -> None:
-        memory = self._memories.setdefault(key, FleetMemory())
+        memory = self._memory(key)
         pods = [pod for pod in self._pods.store if pod_runtime_key(pod) == key]
         memory.judge(pods, self._clock.boot())
         snapshot = self._snapshot(key, memory, pods)
@@ -107,6 +108,14 @@ class Fleets:
         elif not pods:
             del self._memories[key]
         memory.size = plan.size
+
+    def _memory(self, key: RuntimeKey) -> FleetMemory:
+        """What is known of another AgentRuntime that had the name holds for its successor in nothing."""
+        fleet, memory = self._known.get(key), self._memories.get(key)
+        uid = fleet.runtime.metadata.uid if fleet is not None else ""
+        if memory is None or (uid and memory.uid != uid):
+            memory = self._memories[key] = FleetMemory(uid)
+        return memory
 
     def _make(self, fleet: Fleet, plan: FleetPlan, memory: FleetMemory, group: asyncio.TaskGroup) -> None:
         if plan.try_template:

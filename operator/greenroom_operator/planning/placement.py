@@ -9,7 +9,7 @@ from greenroom_core.model.runtime import Placement
 from greenroom_operator.planning.pinned import may_be
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.session import AgentSession
@@ -35,12 +35,8 @@ class Rooms:
         self._spread = fleet.runtime.spec.placement is Placement.SPREAD
         rooms = [Room(pod, tally.on_pod(pod.metadata.uid)) for pod in pods if takes_sessions(pod)]
         self._named = {room.pod.metadata.name: room for room in rooms}
-        newest = [room for room in rooms if room.pod.revision == fleet.revision]
-        older = [room for room in rooms if room.pod.revision != fleet.revision]
-        # Where the newest revision has no pod that is ready, or one that fails, older ones serve: a bad template
-        # costs few sessions, or none.
-        serving = older or newest if failing else newest or older
-        self._open = [room for room in serving if room.free > 0]
+        serve = {pod.metadata.uid for pod in serving(fleet, [room.pod for room in rooms], failing=failing)}
+        self._open = [room for room in rooms if room.free > 0 and room.pod.metadata.uid in serve]
         self._open.sort(key=self._rank)
 
     def take(self, session: AgentSession) -> Pod | None:
@@ -71,6 +67,17 @@ class Rooms:
         weight = room.taken if self._spread else -room.taken
         created = room.pod.metadata.creation_timestamp
         return weight, not room.pod.busy, created.isoformat() if created else "", room.pod.metadata.uid
+
+
+def serving(fleet: Fleet, pods: Sequence[Pod], *, failing: bool) -> list[Pod]:
+    """Those of `pods`, which all may take sessions, that the next ones go to.
+
+    Where the newest revision has no pod that is ready, or sessions fail on it, older ones serve: a bad template costs
+    few sessions, or none.
+    """
+    newest = [pod for pod in pods if pod.revision == fleet.revision]
+    older = [pod for pod in pods if pod.revision != fleet.revision]
+    return (older or newest) if failing else (newest or older)
 
 
 def takes_sessions(pod: Pod) -> bool:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from greenroom_operator.planning.fleet import Attempts
+from greenroom_operator.planning.attempts import Attempts
 from greenroom_operator.planning.trouble import exit_reason
 
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ logger = logging.getLogger("greenroom.operator.fleets")
 
 @dataclass(slots=True)
 class FleetMemory:
-    """`attempts` and `empty_since` are written here alone. Of the rest, `size` and `holding` belong to the loop,
-    `being_made` to who makes pods, `template_errors` (by revision, "" for a good one) and `asking` to who tries the
-    template, `status` and `status_at` to who shows it."""
+    """`uid` is the AgentRuntime's. `attempts` and `empty_since` are written here alone. Of the rest, `size` and
+    `holding` belong to the loop, `being_made` to who makes pods, `template_errors` (by revision, "" for a good one) and
+    `asking` to who tries the template, `status` and `status_at` to who shows it."""
 
+    uid: str
     attempts: Attempts = field(default_factory=Attempts)
     empty_since: dict[str, float] = field(default_factory=dict)
     size: Size | None = None
@@ -36,9 +37,12 @@ class FleetMemory:
     status_at: float = float("-inf")
     _judged: set[str] = field(default_factory=set)
 
-    def failed(self, why: str, now: float) -> None:
-        """A pod was not made, or ended before it was ready."""
-        self.attempts = Attempts(self.attempts.failures + 1, now, why)
+    def refused(self, why: str, now: float) -> None:
+        """The API server takes no pod, for a quota, say."""
+        self.attempts = self.attempts.failed(why, now).refused(why)
+
+    def accepted(self) -> None:
+        self.attempts = self.attempts.accepted()
 
     def judge(self, pods: Sequence[Pod], now: float) -> None:
         """Counts each pod once: ready, or finished before it was."""
@@ -52,7 +56,7 @@ class FleetMemory:
             elif pod.finished:
                 self._judged.add(uid)
                 why = exit_reason(pod)
-                self.failed(why, now)
+                self.attempts = self.attempts.failed(why, now)
                 logger.warning("pod %s ended before it was ready: %s", pod.metadata.key, why)
         self._judged &= {pod.metadata.uid for pod in pods}
 

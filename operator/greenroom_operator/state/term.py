@@ -78,8 +78,8 @@ class Term:
             self._look_at(self.bound_to(pod.metadata.uid))
 
     def on_fleet(self, key: RuntimeKey) -> None:
-        if (fleet := self._fleets.get(key)) is not None:
-            self.trials.keep_only(key, fleet.revision)
+        fleet = self._fleets.get(key)
+        self.trials.keep_only(key, fleet.revision if fleet is not None else "")
         if fleet is None or fleet.deleting:
             self._look_at(self.queues.of(key))  # why they wait is another reason now
         self.agenda.look_at_fleets(key)

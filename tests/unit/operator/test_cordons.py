@@ -14,7 +14,9 @@ from greenroom_core.model.pod import Pod, PodSpec
 from greenroom_core.model.runtime import RuntimeStatus
 from greenroom_operator.planning.cordons import cordoned
 from greenroom_operator.planning.cycle import plan
-from greenroom_operator.planning.fleet import FleetSnapshot, fleet_status, plan_fleet
+from greenroom_operator.planning.fleet import plan_fleet
+from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
+from greenroom_operator.planning.fleet_status import fleet_status
 from greenroom_operator.planning.size import Size
 from greenroom_operator.planning.values import Bind, Fleet, Snapshot
 

@@ -15,7 +15,8 @@ from greenroom_core.model.reasons import EndReason, WaitReason
 from greenroom_core.model.runtime import Autoscaling, RuntimeStatus
 from greenroom_operator.planning.cycle import plan
 from greenroom_operator.planning.drain import Hold
-from greenroom_operator.planning.fleet import fleet_status, plan_fleet
+from greenroom_operator.planning.fleet import plan_fleet
+from greenroom_operator.planning.fleet_status import fleet_status
 from greenroom_operator.planning.size import Size
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.planning.values import Bind, WriteStatus

@@ -11,14 +11,10 @@ from tests.unit.operator.worlds import NOW, TEMPLATE, fleet, pod
 
 from greenroom_core.model import names
 from greenroom_core.model.runtime import Autoscaling, RuntimeStatus
-from greenroom_operator.planning.fleet import (
-    Attempts,
-    FleetPlan,
-    FleetSnapshot,
-    finished_to_delete,
-    fleet_status,
-    plan_fleet,
-)
+from greenroom_operator.planning.attempts import Attempts
+from greenroom_operator.planning.fleet import FleetPlan, finished_to_delete, plan_fleet
+from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
+from greenroom_operator.planning.fleet_status import fleet_status
 from greenroom_operator.planning.pods import pod_body, pod_name
 from greenroom_operator.planning.revision import revision
 from greenroom_operator.planning.size import Size
@@ -91,6 +87,29 @@ def test_repeated_failures_are_mended_ever_more_slowly(failures: int, wait: floa
     if wait:
         early = plan_fleet(seen(of=fleet(), now=999.9 + wait, attempts=attempts))
         assert (early.create, early.wake_at) == (0, 1000.0 + wait)
+
+
+def test_ten_that_fail_at_once_are_one_round_and_the_next_failure_another() -> None:
+    attempts = Attempts()
+    for _ in range(10):
+        attempts = attempts.failed("exit code 1", 1000.0)
+    assert (attempts.failures, attempts.not_before) == (2, 1001.0)
+    attempts = attempts.failed("exit code 2", 1002.0)
+    assert (attempts.failures, attempts.why, attempts.not_before) == (3, "exit code 2", 1004.0)
+
+
+def test_a_refusal_is_forgotten_once_the_server_takes_a_pod() -> None:
+    refused = Attempts().failed("exceeded quota", 5.0).refused("exceeded quota")
+    assert refused.accepted() == Attempts()
+    failing = Attempts(3, 5.0, "exit code 1")
+    assert failing.accepted() is failing
+
+
+def test_a_template_that_may_not_be_tried_now_is_tried_again_later() -> None:
+    attempts = Attempts(3, last_failure_at=1000.0, refusal="exceeded quota")
+    early = plan_fleet(seen(of=fleet(), now=1001.0, attempts=attempts, template_error=None))
+    assert (early.try_template, early.wake_at) == (False, 1002.0)
+    assert plan_fleet(seen(of=fleet(), now=1002.0, attempts=attempts, template_error=None)).try_template
 
 
 def test_deletes_only_surplus_pods_without_label_and_sessions() -> None:
@@ -187,6 +206,7 @@ def test_status_tells_pods_slots_and_why() -> None:
     [
         ({"template_error": "bad image"}, "TemplateInvalid"),
         ({"attempts": Attempts(2, 1.0)}, "PodsFailing"),
+        ({"attempts": Attempts(refusal="exceeded quota")}, "PodsRefused"),
     ],
 )
 def test_status_names_what_is_in_the_way(world: dict[str, Any], reason: str) -> None:

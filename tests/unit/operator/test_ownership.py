@@ -10,7 +10,8 @@ from greenroom_core.model.pod import Pod
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.model.runtime import RuntimeStatus
 from greenroom_operator.planning.cycle import plan
-from greenroom_operator.planning.fleet import finished_to_delete, fleet_status, plan_fleet
+from greenroom_operator.planning.fleet import finished_to_delete, plan_fleet
+from greenroom_operator.planning.fleet_status import fleet_status
 from greenroom_operator.planning.size import Size
 from greenroom_operator.planning.values import Bind, Fleet, WriteStatus
 

@@ -9,7 +9,9 @@ from tests.unit.operator.worlds import KEY, NOW, ago, fleet, pod, session
 
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
-from greenroom_operator.planning.fleet import Attempts, FleetSnapshot, plan_fleet
+from greenroom_operator.planning.attempts import Attempts
+from greenroom_operator.planning.fleet import plan_fleet
+from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
 from greenroom_operator.planning.placement import Rooms
 from greenroom_operator.planning.trial import Trial
 from greenroom_operator.state.ledger import Ledger

@@ -10,7 +10,9 @@ from tests.unit.operator.worlds import NOW, fleet, pod
 
 from greenroom_core.model.pod import Pod, PodStatus
 from greenroom_core.model.runtime import RuntimeStatus
-from greenroom_operator.planning.fleet import Attempts, FleetSnapshot, fleet_status
+from greenroom_operator.planning.attempts import Attempts
+from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
+from greenroom_operator.planning.fleet_status import fleet_status
 from greenroom_operator.planning.size import Size
 from greenroom_operator.planning.trouble import MAX_CHARACTERS, trouble
 
@@ -96,5 +98,5 @@ def test_the_condition_tells_how_the_last_of_failing_pods_ended() -> None:
     assert progressing(pod(), attempts=attempts) == (
         "False",
         "PodsFailing",
-        "3 pods in a row ended before they were ready, the last: exit code 1 Error",
+        "pods end before they are ready, 3 times in a row: exit code 1 Error",
     )
