@@ -9,6 +9,8 @@ from tests.invariants import events
 from tests.invariants.events import Kind
 
 from greenroom_core.model import names
+from greenroom_core.model.reasons import WaitReason
+from greenroom_core.model.recovery import pause_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +36,7 @@ class Capacity:
 
 class NoIdleWait:
     """`quiet_seconds`: how long a session may wait beside a free slot while nothing is bound in its runtime;
-    `longest_seconds`: and how long at all."""
+    `longest_seconds`: and how long at all. The pause that its status shows after losses is no waiting."""
 
     name = "I1 waiting"
 
@@ -42,6 +44,7 @@ class NoIdleWait:
         self._quiet_seconds = quiet_seconds
         self._longest_seconds = longest_seconds
         self._waiting: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+        self._paused_until: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._last_bind: dict[str, float] = {}
         self._told: set[str] = set()
@@ -56,7 +59,7 @@ class NoIdleWait:
         free = free_pods(runtime, state) if waiting else set()
         for uid, body in waiting.items():
             if may_use(body, free):
-                self._since.setdefault(uid, state.at)
+                self._since.setdefault(uid, max(state.at, self._paused_until[uid]))
             else:
                 self._since.pop(uid, None)
 
@@ -64,8 +67,10 @@ class NoIdleWait:
         uid, after = step.event.uid, step.after
         if after is not None and _waits(after):
             self._waiting[runtime][uid] = after
+            self._paused_until.setdefault(uid, at + _pause_seconds(after))
             return
         self._waiting[runtime].pop(uid, None)
+        self._paused_until.pop(uid, None)
         self._since.pop(uid, None)
         if after is not None and events.holder(after) is not None:
             self._last_bind[runtime] = at
@@ -93,6 +98,13 @@ def runtime_of_step(step: Step) -> str:
             return events.label(body, names.RUNTIME_LABEL)
         case Kind.RUNTIME:
             return events.name(body)
+
+
+def _pause_seconds(session: Mapping[str, Any]) -> float:
+    """How long it is kept waiting, counted from the write that took it back."""
+    last = events.status(session).get("lastAttempt") or {}
+    paused = last.get("reason") == WaitReason.POD_LOST and last.get("attempt") == events.attempt(session)
+    return pause_seconds(int(last.get("losses", 0))) if paused else 0.0
 
 
 def _waits(session: Mapping[str, Any]) -> bool:

@@ -179,6 +179,24 @@ def test_progress_excuses_waiting_but_not_for_ever() -> None:
     only(tape, "I1 waiting", "1.0 s since the last bind", quiet_seconds=3, longest_seconds=8)
 
 
+def lost(*, losses: int, waits: float, attempt: int = 1, reason: str = "PodLost") -> Tape:
+    """Taken back from a pod, and bound again after so long, beside a free slot."""
+    tape = world().create().bind()
+    last = {"attempt": attempt, "reason": reason, "losses": losses}
+    tape.status(phase="Pending", podName=None, podUID=None, lastAttempt=last)
+    return tape.wait(waits).status(priority=1).bind(attempt=2).end()
+
+
+def test_the_pause_after_losses_is_no_waiting_and_what_follows_it_is() -> None:
+    assert lost(losses=4, waits=8 + 2).broken(quiet_seconds=3) == []
+    only(lost(losses=4, waits=8 + 4), "I1 waiting", "waited 4.0 s beside a free slot", quiet_seconds=3)
+
+
+@pytest.mark.parametrize("unexcused", [{"losses": 1}, {"losses": 4, "reason": "Returned"}, {"losses": 4, "attempt": 0}])
+def test_only_losses_in_a_row_excuse_a_pause(unexcused: dict[str, Any]) -> None:
+    only(lost(**unexcused, waits=4), "I1 waiting", "waited 4.0 s beside a free slot", quiet_seconds=3)
+
+
 @pytest.mark.parametrize(
     "excuse",
     [
