@@ -53,10 +53,11 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a session that waits for a slot stands: 1 is next. `expected_wait_seconds` by how fast slots came of late,
-    None if none did; `cause` is why it waits, as far as that has been said."""
+    """Where a session that waits for a slot stands: 1 is next, None while it pauses, since its pods were lost one after
+    the other. `expected_wait_seconds` by how fast slots came of late, None if none did; `cause` is why it waits, as far
+    as that has been said."""
 
-    position: int
+    position: int | None
     expected_wait_seconds: float | None
     cause: str | None
 

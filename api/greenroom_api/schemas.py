@@ -94,9 +94,10 @@ class SessionStarted(BaseModel):
 
 
 class QueueShown(BaseModel):
-    """Where a session that waits for a slot stands: 1 is next. The expected wait goes by the last five minutes."""
+    """Where a session that waits for a slot stands: 1 is next, null while it pauses after several lost pods. The
+    expected wait goes by the last five minutes."""
 
-    position: int
+    position: int | None
     expected_wait_seconds: float | None
     cause: str | None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from greenroom_api.backend import QueuePlace
 from greenroom_core.model.meta import ConditionStatus, find
 from greenroom_core.model.queue import shares_of, turn, turns, waits
+from greenroom_core.model.recovery import pauses
 from greenroom_core.model.session import SCHEDULED
 
 if TYPE_CHECKING:
@@ -28,16 +29,19 @@ def place(
     """None if it does not wait for a slot. `sessions` are all of its namespace; `fair_by` is its runtime's."""
     if not waits(session):
         return None
+    if pauses(session, now):
+        return QueuePlace(None, None, _cause(session))
     of_runtime = [other for other in sessions if other.spec.runtime == session.spec.runtime]
     bound = sum(1 for other in of_runtime if _bound_of_late(other, now))
-    before = _before(session, of_runtime, fair_by)
+    before = _before(session, of_runtime, now, fair_by)
     expected = (before + 1) * OF_LATE.total_seconds() / bound if bound else None
     return QueuePlace(before + 1, None if expected is None else round(expected, 1), _cause(session))
 
 
-def _before(session: AgentSession, of_runtime: Sequence[AgentSession], fair_by: str | None) -> int:
-    """How many go before it, in the order in which the operator binds."""
-    waiting = [other for other in of_runtime if waits(other) and other.metadata.uid != session.metadata.uid]
+def _before(session: AgentSession, of_runtime: Sequence[AgentSession], now: datetime, fair_by: str | None) -> int:
+    """How many go before it, in the order in which the operator binds. Whoever pauses does not stand in the queue."""
+    others = (other for other in of_runtime if other.metadata.uid != session.metadata.uid)
+    waiting = [other for other in others if waits(other) and not pauses(other, now)]
     if fair_by is None:
         mine = turn(session)
         return sum(1 for other in waiting if turn(other) < mine)

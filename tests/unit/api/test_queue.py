@@ -13,7 +13,8 @@ from greenroom_api.backend import QueuePlace
 from greenroom_api.cluster.queue import place
 from greenroom_core.model.meta import Condition, ConditionStatus, ObjectMeta
 from greenroom_core.model.phases import Phase
-from greenroom_core.model.session import AgentSession, SessionSpec, SessionStatus
+from greenroom_core.model.reasons import WaitReason
+from greenroom_core.model.session import AgentSession, LastAttempt, SessionSpec, SessionStatus
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 FIVE_MINUTES = 300
@@ -49,6 +50,20 @@ def test_priority_goes_first_and_then_age() -> None:
     assert position(mine, session("urgent", age=1, priority=5)) == 2
     assert position(mine, session("elsewhere", age=20, runtime="other")) == 1
     assert position(mine, bound("bound", 5), session("over", age=20, phase=Phase.CLOSED)) == 1
+
+
+def test_whoever_pauses_after_losses_stands_in_no_queue() -> None:
+    def lost(seconds_ago: float) -> AgentSession:
+        at = NOW - timedelta(seconds=seconds_ago)
+        waits = Condition(type="Scheduled", status=ConditionStatus.FALSE, reason="PodLost", last_transition_time=at)
+        last = LastAttempt(attempt=3, ended_at=at, reason=WaitReason.POD_LOST, losses=3)
+        return session("lost", age=100, attempt=3, conditions=(waits,), last_attempt=last)
+
+    mine = session("mine", age=3)
+    assert place(lost(1), [mine, lost(1)], NOW) == QueuePlace(None, None, "PodLost")
+    assert position(mine, lost(1)) == 1, "it keeps nobody waiting"
+    assert position(lost(6), mine) == 1, "its pause was over when the other's wait began"
+    assert position(lost(4), mine) == 2, "and this one's a moment later"
 
 
 def test_callers_take_turns_where_the_runtime_says_so() -> None:
