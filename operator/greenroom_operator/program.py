@@ -79,22 +79,26 @@ class Operator:
 
     async def run(self) -> None:
         """Until cancelled; then the Lease is given up."""
+        # Before the feeds: what is listed once this replica leads need not be listed again.
+        leads = await self.leadership.attempt()
         async with asyncio.TaskGroup() as group:
+            leading = group.create_task(self._lead(leads))
             group.create_task(self._sessions.run())
             group.create_task(self._pods.run())
             group.create_task(self._nodes.run())
-            leading = group.create_task(self._lead())
             try:
                 await asyncio.wait((leading,))
             finally:
                 # A group lets errors go first: a cancellation that comes with the end of a term is lost in there.
                 self._ending = True
 
-    async def _lead(self) -> None:
+    async def _lead(self, leads: bool) -> None:
         try:
             while not self._ending:
-                await self.leadership.acquire()
+                if not leads:
+                    await self.leadership.acquire()
                 await self._term()
+                leads = False
         finally:
             await self.leadership.release()
 
@@ -133,7 +137,8 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as term:
                 term.create_task(self._until_lost())
-                await self._take_over()
+                listing = term.create_task(self._list_sessions())
+                await self._take_over(listing)
                 self._leader = self._new_leader()
                 term.create_task(self._leader.run())
         except* (TermOver, Withheld):
@@ -145,14 +150,14 @@ class Operator:
         await self.leadership.keep()
         raise TermOver
 
-    async def _take_over(self) -> None:
-        """Knows the world by quorum reads, pods after sessions, and puts up the fence; only then may it bind.
+    async def _take_over(self, listing: asyncio.Task[None]) -> None:
+        """Knows the world as it is now, pods after sessions, and puts up the fence; only then may it bind.
 
         Nodes, too, where they can be read.
         """
+        await self._know_sessions(listing)
         while True:
             try:
-                await self._sessions.relist()
                 await self._pods.relist()
                 await self._nodes.refresh()
                 await self._list_runtimes()
@@ -161,8 +166,35 @@ class Operator:
             except Withheld:
                 raise
             except KubeError as error:
-                logger.warning("taking over, trying again: %s", error)
-                await self._world.clock.sleep(_AGAIN_SECONDS)
+                await self._outlast(error)
+
+    async def _know_sessions(self, listing: asyncio.Task[None]) -> None:
+        """By the list, or by the watch where that comes sooner to what is there now: a list of ten thousand sessions
+        takes a second, and is read to its end beside all that follows."""
+        catching_up = asyncio.create_task(self._catch_up())
+        try:
+            await asyncio.wait({listing, catching_up}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            catching_up.cancel()
+            await asyncio.gather(catching_up, return_exceptions=True)
+
+    async def _list_sessions(self) -> None:
+        while True:
+            try:
+                return await self._sessions.relist(unless_since=self.leadership.acquired_at)
+            except KubeError as error:
+                await self._outlast(error)
+
+    async def _catch_up(self) -> None:
+        while True:
+            try:
+                return await self._sessions.catch_up()
+            except KubeError as error:
+                await self._outlast(error)
+
+    async def _outlast(self, error: KubeError) -> None:
+        logger.warning("taking over, trying again: %s", error)
+        await self._world.clock.sleep(_AGAIN_SECONDS)
 
     async def _list_runtimes(self) -> None:
         page = await self._client.list(RUNTIMES, self._selection)
@@ -195,7 +227,7 @@ class Operator:
             self._leader.on_pod(change)
 
     def _on_node(self, name: str) -> None:
-        for key in {pod_runtime_key(pod) for pod in self._pods.store if pod.spec.node_name == name}:
+        for key in dict.fromkeys(pod_runtime_key(pod) for pod in self._pods.store if pod.spec.node_name == name):
             self._fleet_changed(key)
 
     def _fleet_changed(self, key: RuntimeKey) -> None:

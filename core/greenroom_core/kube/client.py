@@ -149,9 +149,15 @@ class KubeClient:
         request = Request("GET", kind.path(namespace, name, subresource))
         return kind.decoder.decode(await self._read(request, kind.plural))
 
-    async def page(self, kind: Kind[R], selection: Selection, token: str = "") -> Page[R]:
+    async def newest_version(self, kind: Kind[R], selection: Selection) -> str:
+        """The version that a quorum list would have now."""
+        return (await self.page(kind, selection, objects=1)).version
+
+    async def page(
+        self, kind: Kind[R], selection: Selection, token: str = "", *, objects: int | None = None
+    ) -> Page[R]:
         """One page of a quorum list; `token` is the previous page's. Raises Expired when it is too old."""
-        query = {**selection.query(), "limit": str(LIST_PAGE_OBJECTS)}
+        query = {**selection.query(), "limit": str(objects or LIST_PAGE_OBJECTS)}
         if token:
             query["continue"] = token
         request = Request("GET", kind.path(selection.namespace), query)

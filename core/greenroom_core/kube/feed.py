@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
@@ -62,6 +63,8 @@ class Feed(Generic[R]):
         self._selection = selection
         self._on_change = on_change
         self._version = ""
+        self._listed_from = -math.inf
+        self._moved = asyncio.Event()
         self._without = without
         self._failures = 0
         self._denied = False
@@ -87,13 +90,29 @@ class Feed(Generic[R]):
         if old is not None:
             self._on_change(Change(old, None))
 
-    async def relist(self) -> None:
-        """A quorum list of everything, taken into the store. Raises what the client raises.
+    async def relist(self, *, unless_since: float = math.inf) -> None:
+        """A quorum list of everything, taken into the store; one that was begun after `unless_since`, a time of the
+        boot clock, will do. Raises what the client raises.
 
         One at a time: an answer that is overtaken by a later list's would bring back what has left since.
         """
         async with self._listing:
+            if self._listed_from >= unless_since:
+                return
+            begun = self._client.world.clock.boot()
             self._take_in(await self._client.list(self._kind, self._selection))
+            self._listed_from = begun
+
+    async def catch_up(self) -> None:
+        """Returns once the store has all that had happened when this was called. Raises what the client raises.
+
+        The server tells its newest version by a quorum read, and the watch, which brings changes in their order, comes
+        to it with the next change or bookmark: soon where much happens, late where nothing does.
+        """
+        newest = int(await self._client.newest_version(self._kind, self._selection))
+        while int(self._version or "0") < newest:
+            self._moved.clear()
+            await self._moved.wait()
 
     def _take_in(self, page: Page[R]) -> None:
         self.heard_at = self._client.world.clock.boot()
@@ -103,7 +122,7 @@ class Feed(Generic[R]):
         for item in self.store.missing_from(page.items, version):
             if item.metadata.uid not in page.unreadable:
                 self._drop(item, version)
-        self._version = page.version
+        self._go_on_from(page.version)
         self.synced.set()
 
     async def run(self) -> None:
@@ -138,7 +157,7 @@ class Feed(Generic[R]):
                 await self.relist()
             await self._watch()
         except Expired as error:
-            self._version = ""
+            self._go_on_from("")
             return error
         except KubeError as error:
             return error
@@ -158,17 +177,22 @@ class Feed(Generic[R]):
 
     def _take(self, event: WatchEvent) -> None:
         if event.type == "BOOKMARK":
-            self._version = _bookmarks.decoder.decode(event.object).metadata.resource_version
+            self._go_on_from(_bookmarks.decoder.decode(event.object).metadata.resource_version)
             return
         item = readable(self._kind, event.object)
         if isinstance(item, Unreadable):
-            self._version = item.version
+            self._go_on_from(item.version)
             return
         if event.type == "DELETED":
             self._drop(item, item.metadata.version)
         else:
             self.learn(item)
-        self._version = item.metadata.resource_version
+        self._go_on_from(item.metadata.resource_version)
+
+    def _go_on_from(self, version: str) -> None:
+        """All up to there is in the store."""
+        self._version = version
+        self._moved.set()
 
     def _drop(self, item: R, version: int) -> None:
         old = self.store.drop(item.metadata.uid, version)

@@ -2,8 +2,8 @@
 
 A standby takes the Lease once its record has not changed for a whole lease duration as seen from here; nobody's
 wall clock is compared with another's. It watches the record, so that one that is given up is taken at once, and asks
-for it every second, so that it depends on no watch. A holder may write only while the boot-time clock is before the send time of
-its last good renewal, plus the lease duration, less a margin.
+for it every second, so that it depends on no watch. A holder may write only while the boot-time clock is before the
+send time of its last good renewal, plus the lease duration, less a margin.
 """
 
 from __future__ import annotations
@@ -49,11 +49,13 @@ def micro_time(at: datetime) -> str:
 
 
 class Leadership:
-    """One replica's hold on the Lease. `epoch` is the Lease's transitions at the last acquisition."""
+    """One replica's hold on the Lease. `epoch` is the Lease's transitions at the last acquisition, `acquired_at` the
+    boot-clock time at which its answer was here."""
 
     def __init__(self, client: KubeClient, namespace: str, name: str, identity: str, seconds: float) -> None:
         self.identity = identity
         self.epoch = 0
+        self.acquired_at = float("-inf")
         self._client = client
         self._clock = client.world.clock
         self._namespace = namespace
@@ -216,4 +218,5 @@ class Leadership:
 
     def _hold(self, sent_at: float, transitions: int) -> None:
         self.epoch = transitions
+        self.acquired_at = self._clock.boot()
         self._held_until = sent_at + self._seconds - self._margin_seconds
