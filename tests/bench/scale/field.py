@@ -59,7 +59,7 @@ class Field:
         self.tasks: list[asyncio.Task[None]] = []
         self._directory = directory / self.namespace
         self._launchpad = Launchpad(plane, self.namespace, self._directory)
-        self._made = 0
+        self._made = self._replicas = 0
         self._children: list[ChildProcess] = []
         self._opened = AsyncExitStack()
 
@@ -87,7 +87,7 @@ class Field:
         self._opened.push_async_callback(self._stop)
         self.tasks = [asyncio.create_task(self.witness.run()), asyncio.create_task(self._nodes.run())]
         self.crowd = self._started(await self._crowd())
-        self.operators.append(await self.operator(0))
+        self.operators.append(await self.operator())
         self.api = await self._launchpad.api(0)
         self._started(self.api.process)
         path = f"/apis/{names.API_VERSION}/namespaces/{self.namespace}/agentruntimes/{names.DEFAULT_RUNTIME}"
@@ -98,9 +98,10 @@ class Field:
             await program.until_ready()
         await self._until_pods_ready()
 
-    async def operator(self, number: int) -> Program:
+    async def operator(self) -> Program:
         """One more replica, started."""
-        program = await self._launchpad.operator(number)
+        program = await self._launchpad.operator(self._replicas)
+        self._replicas += 1
         self._started(program.process)
         return program
 

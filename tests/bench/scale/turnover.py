@@ -39,7 +39,6 @@ class Turnovers:
 
     def __init__(self, field: Field) -> None:
         self._field = field
-        self._number = len(field.operators)
 
     async def restarts(self, tries: int) -> Turnover:
         """The only operator ended in good order; from the start of the next process on, which has it all to read."""
@@ -47,7 +46,7 @@ class Turnovers:
         for _ in range(tries):
             await self._field.operators.pop().process.stop(STOP_SECONDS)
             epoch, begun = self._epoch(), time.monotonic()
-            self._field.operators.append(await self._next())
+            self._field.operators.append(await self._field.operator())
             seconds.append(await self._first_bind(epoch) - begun)
         return Turnover("restart to first bind", rounded(seconds))
 
@@ -62,7 +61,7 @@ class Turnovers:
     async def _handed_over(self, tries: int, end: Callable[[Program], None]) -> tuple[float, ...]:
         field, seconds = self._field, []
         for _ in range(tries):
-            standby = await self._next()
+            standby = await field.operator()
             await standby.until_ready()
             leader = field.operators.pop()
             field.operators.append(standby)
@@ -71,10 +70,6 @@ class Turnovers:
             seconds.append(await self._first_bind(epoch) - begun)
             await leader.process.stop(STOP_SECONDS)
         return rounded(seconds)
-
-    async def _next(self) -> Program:
-        self._number += 1
-        return await self._field.operator(self._number)
 
     def _epoch(self) -> int:
         return max(seen.epoch for seen in self._field.witness.seen.values())
