@@ -27,7 +27,7 @@ class Precedence:
 
     def __init__(self) -> None:
         self._urgent = 0
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting: dict[asyncio.Event, None] = {}
 
     @property
     def taken(self) -> bool:
@@ -49,8 +49,8 @@ class Precedence:
     @contextmanager
     def waking(self, wake: asyncio.Event) -> Iterator[None]:
         """Within the block `wake` is set when no such write is under way any more."""
-        self._waiting.add(wake)
+        self._waiting[wake] = None
         try:
             yield
         finally:
-            self._waiting.discard(wake)
+            self._waiting.pop(wake, None)

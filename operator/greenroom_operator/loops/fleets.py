@@ -59,7 +59,7 @@ class Fleets:
         self._templates = FleetTemplates(client, self.look_at)
         self._statuses = FleetStatuses(client, events)
         self._memories: dict[RuntimeKey, FleetMemory] = {}
-        self._due: set[RuntimeKey] = set()
+        self._due: dict[RuntimeKey, None] = {}
         self._all_at = float("-inf")
         self._alarm = Alarm(self._clock)
 
@@ -69,12 +69,12 @@ class Fleets:
             while True:
                 if not await self._alarm.heard(self._all_at - self._clock.boot()):
                     self._look_at_all()
-                due, self._due = self._due, set()
+                due, self._due = self._due, {}
                 for key in due:
                     self._keep(key, group)
 
     def look_at(self, key: RuntimeKey) -> None:
-        self._due.add(key)
+        self._due[key] = None
         self._alarm.ring()
 
     def on_pod(self, change: Change[Pod]) -> None:
@@ -90,7 +90,8 @@ class Fleets:
             self._alarm.ring()
 
     def _look_at_all(self) -> None:
-        self._due |= {pod_runtime_key(pod) for pod in self._pods.store if pod.runtime} | set(self._known)
+        of_pods = (pod_runtime_key(pod) for pod in self._pods.store if pod.runtime)
+        self._due |= dict.fromkeys((*of_pods, *self._known))
         self._all_at = self._clock.boot() + _LOOK_AT_ALL_SECONDS
 
     def _keep(self, key: RuntimeKey, group: asyncio.TaskGroup) -> None:

@@ -108,11 +108,11 @@ class Scheduler:
     def _snapshot(self) -> Snapshot:
         term, now = self._term, self._clock.wall()
         due = term.agenda.take(now)
-        known = (self._sessions.store.get(uid) for uid in due.sessions - self._writes.under_way)
+        known = (self._sessions.store.get(uid) for uid in due.sessions if uid not in self._writes.under_way)
         sessions = [session for session in known if session is not None]
         # A session that has paused after losses is due when that is over, though nothing else has changed.
-        paused = {runtime_key(session) for session in sessions if paused_until(session) is not None}
-        fleets = due.fleets | term.rests.ended(now) | paused
+        paused = (runtime_key(session) for session in sessions if paused_until(session) is not None)
+        fleets = dict.fromkeys((*due.fleets, *term.rests.ended(now), *paused))
         return Snapshot(
             now=now,
             epoch=self._epoch,

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class Due(NamedTuple):
-    """Sessions by uid, whose own state is to be looked at, and fleets whose free slots are to be given out."""
+    """Sessions by uid, whose own state is to be looked at, and fleets whose free slots are to be given out; both in
+    the order in which they came to be due, so that the same events make the same writes."""
 
-    sessions: set[str]
-    fleets: set[RuntimeKey]
+    sessions: dict[str, None]
+    fleets: dict[RuntimeKey, None]
 
 
 class Agenda:
@@ -25,15 +26,15 @@ class Agenda:
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
-        self._due = Due(set(), set())
+        self._due = Due({}, {})
         self._deadlines = Deadlines()
 
     def look_at(self, *uids: str) -> None:
-        self._due.sessions.update(uids)
+        self._due.sessions.update(dict.fromkeys(uids))
         self._ring()
 
     def look_at_fleets(self, *keys: RuntimeKey) -> None:
-        self._due.fleets.update(keys)
+        self._due.fleets.update(dict.fromkeys(keys))
         self._ring()
 
     def look_again(self, uid: str, at: datetime) -> None:
@@ -45,8 +46,8 @@ class Agenda:
 
     def take(self, now: datetime) -> Due:
         """Takes out what is due."""
-        due, self._due = self._due, Due(set(), set())
-        due.sessions.update(self._deadlines.due(now))
+        due, self._due = self._due, Due({}, {})
+        due.sessions.update(dict.fromkeys(self._deadlines.due(now)))
         return due
 
     def next_at(self) -> datetime | None:

@@ -44,12 +44,12 @@ class Rests:
         """The pods that are to be left alone now."""
         return frozenset(uid for uid, rest in self._rests.items() if now < rest.until)
 
-    def ended(self, now: datetime) -> set[RuntimeKey]:
+    def ended(self, now: datetime) -> list[RuntimeKey]:
         """The runtimes of pods whose rest has ended since this was last asked."""
-        over = {uid for uid, rest in self._rests.items() if now >= rest.until}
-        fresh = over - self._ended
-        runtimes = {self._rests[uid].runtime for uid in fresh}
-        self._ended |= fresh
+        over = [uid for uid, rest in self._rests.items() if now >= rest.until]
+        fresh = [uid for uid in over if uid not in self._ended]
+        runtimes = [self._rests[uid].runtime for uid in fresh]
+        self._ended.update(fresh)
         for uid in over:
             if now >= self._rests[uid].until + _FORGOTTEN_AFTER:
                 del self._rests[uid]

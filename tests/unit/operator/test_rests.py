@@ -22,10 +22,10 @@ def test_rest_ends_once() -> None:
     rests = Rests()
     assert rests.returned("p1", KEY, NOW) == NOW + after(1)
     assert rests.resting(NOW + after(0.9)) == {"p1"}
-    assert rests.ended(NOW + after(0.9)) == set()
+    assert rests.ended(NOW + after(0.9)) == []
     assert rests.resting(NOW + after(1)) == set()
-    assert rests.ended(NOW + after(1)) == {KEY}
-    assert rests.ended(NOW + after(2)) == set()
+    assert rests.ended(NOW + after(1)) == [KEY]
+    assert rests.ended(NOW + after(2)) == []
 
 
 def test_rests_grow_and_are_forgotten() -> None:
