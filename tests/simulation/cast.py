@@ -35,6 +35,7 @@ class Cast:
         self.apis: list[ApiProgram] = []
         self.kubelets = Kubelets(self.kubectl, self._pod, self.loop.time, self._pod_killed)
         self.programs: list[Program] = []
+        self._dead: set[Program] = set()
         self._numbers: dict[str, int] = {}
 
     def begin(self, operators: int, apis: int) -> None:
@@ -82,6 +83,10 @@ class Cast:
             self._died(program)
 
     def _died(self, program: Program) -> None:
+        """Once for each: to be killed and told to end does not make two dead of one."""
+        if program in self._dead:
+            return
+        self._dead.add(program)
         self.journal.note(f"{program.name} is gone")
         if isinstance(program, OperatorProgram):
             self.operators.remove(program)

@@ -142,6 +142,7 @@ _TROUBLE = {
     "rollout": 2,
     "delete-runtime": 1,
 }
+TROUBLES = frozenset(_TROUBLE)
 
 
 def _events(random: Random, fleets: list[str]) -> list[Event]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.invariants import Event, Kind, Tolerance, check
 from tests.invariants import events as read
 from tests.simulation.clients import START_LABEL
+from tests.simulation.script import TROUBLES
 
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
@@ -25,7 +26,7 @@ _SLOTS_TAKEN = "slots of the pod are taken"
 
 def judged(script: Script, journal: Journal) -> list[str]:
     """What broke a promise, each with the history of its session."""
-    troubled = bool(script.faults) or any(event.what in _TROUBLES for event in script.events)
+    troubled = bool(script.faults) or any(event.what in TROUBLES for event in script.events)
     found = [str(each) for each in check(journal.events, BAD if troubled else CALM, journal.answers)]
     return found + list(_ends(journal)) + list(_returns(journal.events))
 
@@ -91,7 +92,7 @@ def _returns(recording: list[Event]) -> Iterator[str]:
         before = last.get(event.uid)
         last[event.uid] = event.body
         pod = read.holder(before) if before is not None else None
-        if pod is None or read.holder(event.body) == pod and not event.gone:
+        if pod is None or (read.holder(event.body) == pod and not event.gone):
             continue
         shown = read.condition(event.body, "Scheduled")
         returned = shown is not None and shown.get("reason") == "Returned" and read.pod_uid(event.body) is None
@@ -103,9 +104,3 @@ def _returns(recording: list[Event]) -> Iterator[str]:
 
 def _by_operator(body: Mapping[str, Any]) -> bool:
     return read.status(body).get("reason") == EndReason.POD_LOST
-
-
-_TROUBLES = frozenset(
-    "kill stop pause cut-off break-watches end-watches lag go-back lie compact outage crd-update touch clock kill-pod "
-    "delete-pod force-delete-pod cut-node drain-node cordon-pod scale rollout delete-runtime".split()
-)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from tests.fakes.apiserver.answers import Cause, Naming, Object
@@ -150,6 +151,11 @@ def _built_in(base: str, plural: str, kind: str, strategy: Strategy | None = Non
     return Resource(base, Naming(group, plural, kind), strategy or Plain(), **more)
 
 
+@cache
+def _ours() -> tuple[Resource, Resource]:
+    return custom(session_crd()), custom(runtime_crd())
+
+
 def every_resource() -> list[Resource]:
     with_status, only_status = Plain(has_status=True), frozenset({STATUS})
     pods = _built_in(
@@ -162,8 +168,7 @@ def every_resource() -> list[Resource]:
         counts_generation=True,
     )
     return [
-        custom(session_crd()),
-        custom(runtime_crd()),
+        *_ours(),
         pods,
         _built_in("/api/v1", "namespaces", "Namespace", Namespaces(), namespaced=False),
         _built_in(
