@@ -83,4 +83,4 @@ async def test_leaving_the_page_ends_the_session(
         await bench.until(
             lambda: (known := bench.sessions.store.get(session.metadata.uid)) is None or known.close_requested
         )
-        assert "caller=close-token act=close call=room" in bench.api.log
+        await bench.until(lambda: "caller=close-token act=close call=room" in bench.api.log)
