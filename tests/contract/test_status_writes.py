@@ -15,7 +15,15 @@ from greenroom_core.kube.patches import attempt_status, versioned_status
 from greenroom_core.model.names import CLOSE_REQUESTED, LEAVE_CALL
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import WaitReason
-from greenroom_core.model.session import ANSWER_MAX_LENGTH, Effective, LastAttempt, RestartPolicy, SessionLimits
+from greenroom_core.model.session import (
+    ANSWER_MAX_LENGTH,
+    CHECKPOINT_MAX_BYTES,
+    Checkpoint,
+    Effective,
+    LastAttempt,
+    RestartPolicy,
+    SessionLimits,
+)
 
 if TYPE_CHECKING:
     from greenroom_core.model.session import AgentSession
@@ -160,6 +168,35 @@ async def test_schema_refusal_of_a_status_is_422_with_the_fields_in_causes(door:
     missing = {f"status.conditions[0].{name}" for name in ("status", "reason", "lastTransitionTime")}
     # The last one belongs to no field: rules over the whole object were not tried.
     assert fields == wrong | missing | {"<nil>"}
+
+
+@on_both
+async def test_a_checkpoint_is_a_bounded_text_and_a_refusal_does_not_repeat_it(door: Door) -> None:
+    made = await door.create()
+    wrongs: list[tuple[Object, str]] = [
+        ({"state": "ü" * (CHECKPOINT_MAX_BYTES + 1), "attempt": 1}, "state"),
+        ({"state": {"said": "üü"}, "attempt": 1}, "state"),
+        ({"state": "{}", "attempt": 0}, "attempt"),
+        ({"state": "üü"}, "attempt"),
+        ({"attempt": 1}, "state"),
+    ]
+    for wrong, field in wrongs:
+        operations: list[Object] = [{"op": "add", "path": "/status/checkpoint", "value": wrong}]
+        with pytest.raises(Invalid) as refused:
+            await door.client.json_patch(SESSIONS, door.namespace, made.metadata.name, operations, subresource="status")
+        assert {cause.field for cause in refused.value.causes} - {"<nil>"} == {f"status.checkpoint.{field}"}
+        assert "üü" not in str(refused.value)
+
+
+@on_both
+async def test_a_checkpoint_goes_out_as_one_value_and_goes_with_null(door: Door) -> None:
+    made = await door.create()
+    name = made.metadata.name
+    bound = await door.patch_status(name, podName="p1", podUID="u1", attempt=1, phase="Running")
+    for checkpoint in (Checkpoint(state='{"said":"ü"}', attempt=1), Checkpoint(state='{"n":1e400}', attempt=1), None):
+        patch = attempt_status(bound, {"checkpoint": checkpoint})
+        held = await door.client.json_patch(SESSIONS, door.namespace, name, patch, subresource="status")
+        assert held.status.checkpoint == checkpoint
 
 
 @on_both

@@ -1,4 +1,4 @@
-"""An edge's answer on its way out of a session process."""
+"""What the edge answers, and the agent keeps, on its way out of a session process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from greenroom.isolation.session_process import SessionProcess
 from greenroom.notices import Assignment
 from greenroom.recipe import Recipe
 from greenroom_core.model.reasons import EndReason
-from greenroom_core.model.session import ANSWER_MAX_LENGTH
+from greenroom_core.model.session import ANSWER_MAX_LENGTH, CHECKPOINT_MAX_BYTES
 
 
 async def test_it_is_told_after_the_build_and_before_the_join() -> None:
@@ -26,7 +26,7 @@ async def test_it_is_told_after_the_build_and_before_the_join() -> None:
     reader, writer = await asyncio.open_unix_connection(sock=ours)
     far_reader, far_writer = await asyncio.open_unix_connection(sock=theirs)
     order = wire.Assign(pickle.dumps(Assignment("s1", "one", parameters={"offer": "v=0"})), None, 60.0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         living = asyncio.create_task(SessionProcess(order, Recipe(create_agent, join_call), reader, writer).run())
         said = []
         while not said or not isinstance(said[-1], wire.AgentJoined):
@@ -63,3 +63,10 @@ def test_a_reported_agent_tells_all_who_ask_before_and_after() -> None:
     agent.take_answer("v=0")
     agent.on_answer(late.append)
     assert early == late == ["v=0"]
+
+
+def test_the_launcher_takes_no_larger_checkpoint_from_any_process() -> None:
+    fits = wire.AgentCheckpoint("x" * CHECKPOINT_MAX_BYTES)
+    assert wire.FROM_SESSION.decode(msgspec.msgpack.encode(fits)) == fits
+    with pytest.raises(msgspec.ValidationError, match="length"):
+        wire.FROM_SESSION.decode(msgspec.msgpack.encode(wire.AgentCheckpoint("x" * (CHECKPOINT_MAX_BYTES + 1))))
