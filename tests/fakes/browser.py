@@ -26,6 +26,7 @@ class Browser:
         self.microphone = Microphone()
         self.ear = Ear()
         self.messages: list[dict[str, Any]] = []
+        self._heard_before: list[int] = []
         self.connected = asyncio.Event()
         self.open = asyncio.Event()
         self.over = asyncio.Event()
@@ -64,6 +65,10 @@ class Browser:
             self._changed.clear()
             await self._changed.wait()
 
+    def heard_before(self, message: dict[str, Any]) -> int:
+        """How many bytes the ear had heard when this very message came."""
+        return next(heard for known, heard in zip(self.messages, self._heard_before, strict=True) if known is message)
+
     def types(self) -> list[str]:
         return [message["type"] for message in self.messages]
 
@@ -96,6 +101,7 @@ class Browser:
 
     def _read(self, message: str) -> None:
         self.messages.append(json.loads(message))
+        self._heard_before.append(len(self.ear.pcm))
         self._changed.set()
 
     def _listen(self, track: MediaStreamTrack) -> None:

@@ -60,8 +60,8 @@ class Process:
             self._stop_at = 0
 
     def stop_after(self, steps: int, then: Callable[[], None]) -> None:
-        """Stops it just before its `steps`-th step from now, and calls `then`."""
-        self._stop_at, self._on_stop = self.steps + steps, then
+        """Stops it just before its `steps`-th step from now, and calls `then`; 0: not any more."""
+        self._stop_at, self._on_stop = self.steps + steps if steps else 0, then
 
     def go_on(self) -> None:
         held, self._held = self._held or [], None
@@ -88,6 +88,7 @@ async def end(processes: list[Process]) -> None:
     for task in tasks:
         task.cancel()
     for process in processes:
+        process.stop_after(0, _nothing)
         process.go_on()
     await asyncio.gather(*tasks, return_exceptions=True)
 

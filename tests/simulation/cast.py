@@ -1,4 +1,4 @@
-"""Who is there: the API server, the programs, the nodes. Programs are started and found here, and forgotten when dead."""
+"""Who is there: the API server, the programs, the nodes. Programs are started and found here, and buried."""
 
 from __future__ import annotations
 

@@ -98,6 +98,8 @@ class Ear:
     def __init__(self) -> None:
         self.pcm = bytearray()
         self.last_sound_at = 0.0
+        self._counted_bytes = 0
+        self._audible_frames = 0
         self._resampler: AudioResampler | None = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         self._changed = asyncio.Event()
 
@@ -113,13 +115,19 @@ class Ear:
             self.pcm += piece
             if peak(piece) >= AUDIBLE_PEAK:
                 self.last_sound_at = time.monotonic()
+        while len(self.pcm) - self._counted_bytes >= FRAME_BYTES:
+            self._audible_frames += self._audible(self._counted_bytes)
+            self._counted_bytes += FRAME_BYTES
         self._changed.set()
 
     @property
     def sound_seconds(self) -> float:
         """How much of it can be heard, counted in frames of 20 ms."""
-        pieces = (bytes(self.pcm[start : start + FRAME_BYTES]) for start in range(0, len(self.pcm), FRAME_BYTES))
-        return sum(FRAME_SECONDS for piece in pieces if peak(piece) >= AUDIBLE_PEAK)
+        return FRAME_SECONDS * (self._audible_frames + self._audible(self._counted_bytes))
+
+    def sound_seconds_after(self, position: int) -> float:
+        """How much can be heard after the first `position` bytes."""
+        return FRAME_SECONDS * sum(self._audible(start) for start in range(position, len(self.pcm), FRAME_BYTES))
 
     @property
     def quiet_seconds(self) -> float:
@@ -129,6 +137,9 @@ class Ear:
     def sounds_after(self, position: int) -> bool:
         """Whether anything after the first `position` bytes can be heard."""
         return peak(bytes(self.pcm[position:])) >= AUDIBLE_PEAK
+
+    def _audible(self, start: int) -> bool:
+        return peak(bytes(self.pcm[start : start + FRAME_BYTES])) >= AUDIBLE_PEAK
 
     async def until(self, condition: Callable[[Ear], bool]) -> None:
         """What was heard fulfils `condition`, which is asked again with each frame."""
