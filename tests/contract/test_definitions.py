@@ -118,6 +118,8 @@ RUNTIME_STATUS = RuntimeStatus(
     free_slots=5,
     sessions=3,
     pending=1,
+    leaving_pods=2,
+    leaving_sessions=1,
     revision="abc",
     selector="greenroom.dev/runtime=r",
     observed_generation=4,
@@ -194,7 +196,7 @@ async def table(door: Door, plural: str) -> tuple[list[str], list[Any]]:
 async def test_columns_of_a_new_session_show_its_call_and_the_default_phase(door: Door) -> None:
     await door.create("s")
     head, row = await table(door, "ags")
-    shown = "NAME CALL RUNTIME PHASE REASON POD ATTEMPT WAITING STARTED AGE"
+    shown = "NAME CALL RUNTIME PHASE REASON POD REVISION ATTEMPT WAITING STARTED AGE"
     assert head == shown.split()
     assert row[:4] == ["s", "call-1", "default", "Pending"]
 
@@ -206,8 +208,10 @@ async def test_columns_of_a_runtime_show_its_fleet(door: Door) -> None:
     status: Mapping[str, Any] = {"status": plain(RUNTIME_STATUS)}
     await door.client.merge_patch(RUNTIMES, door.namespace, "r", status, subresource="status")
     head, row = await table(door, "agrt")
-    assert head == ["NAME", "PODS", "READY", "SLOTS", "FREE", "SESSIONS", "PENDING", "AVAILABLE", "AGE"]
+    shown = "NAME PODS READY SLOTS FREE SESSIONS PENDING AVAILABLE STATE LEAVING TO-GO REVISION AGE"
+    assert head == shown.split()
     assert row[:7] == ["r", "3", "2", "8", "5", "3", "1"]
+    assert row[-4:-1] == ["2", "1", "abc"]
 
 
 @on_real

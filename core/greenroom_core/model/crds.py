@@ -104,6 +104,8 @@ def runtime_crd() -> dict[str, Any]:
             _column("Pending", ".status.pending", "integer"),
             _column("Available", '.status.conditions[?(@.type=="Available")].status'),
             _column("State", '.status.conditions[?(@.type=="Progressing")].reason'),
+            _column("Leaving", ".status.leavingPods", "integer", priority=1),
+            _column("To-Go", ".status.leavingSessions", "integer", priority=1),
             _column("Revision", ".status.revision", priority=1),
             _column("Age", ".metadata.creationTimestamp", "date"),
         ],

@@ -107,6 +107,10 @@ class RuntimeStatus(Wire, frozen=True, omit_defaults=False):
     free_slots: int = 0
     sessions: int = 0
     pending: int = 0
+    leaving_pods: Annotated[
+        int, Meta(description="Pods on their way out: deleted, cordoned, or of an older revision.")
+    ] = 0
+    leaving_sessions: Annotated[int, Meta(description="Sessions that these still hold.")] = 0
     revision: str = ""
     selector: str = ""
     observed_generation: int = 0

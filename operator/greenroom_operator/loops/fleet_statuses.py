@@ -11,7 +11,7 @@ from greenroom_core.model.meta import ConditionStatus, find, plain
 from greenroom_core.model.runtime import PROGRESSING
 from greenroom_operator.cluster.events import Kind
 from greenroom_operator.planning.drain import DELETING
-from greenroom_operator.planning.fleet_status import fleet_status
+from greenroom_operator.planning.fleet_status import DRAINING, fleet_status
 
 if TYPE_CHECKING:
     from asyncio import TaskGroup
@@ -67,10 +67,11 @@ class FleetStatuses:
             self._events.of_runtime(fleet.runtime, Kind.NORMAL, "Scaled", told)
 
     def _tell_conditions(self, fleet: Fleet, before: RuntimeStatus, after: RuntimeStatus) -> None:
-        """An event where a condition has got another reason."""
+        """An event where a condition has got another reason, or more pods than before leave with their sessions."""
         known = {condition.type: condition.reason for condition in before.conditions}
+        more = after.leaving_pods > before.leaving_pods
         for condition in after.conditions:
-            if known.get(condition.type) != condition.reason:
+            if known.get(condition.type) != condition.reason or (more and condition.reason == DRAINING):
                 good = condition.status is ConditionStatus.TRUE
                 kind = Kind.NORMAL if good else Kind.WARNING
                 self._events.of_runtime(fleet.runtime, kind, condition.reason, condition.message)

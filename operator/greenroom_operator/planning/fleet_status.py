@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from greenroom_core.model.meta import Condition, ConditionStatus, merged
 from greenroom_core.model.runtime import AVAILABLE, PROGRESSING, RuntimeStatus
 from greenroom_operator.planning.drain import DELETING, waits_for
+from greenroom_operator.planning.leaving import leaving_pods, told
 from greenroom_operator.planning.placement import serving, takes_sessions
 from greenroom_operator.planning.trouble import trouble
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from greenroom_operator.planning.trial import Trial
     from greenroom_operator.planning.values import Fleet
 
-_GOOD = frozenset({"Complete", "Creating", "RollingOut", DELETING})
+DRAINING = "Draining"
+"""Reason of the condition Progressing while pods leave and still hold sessions."""
+
+_GOOD = frozenset({"Complete", "Creating", "RollingOut", DRAINING, DELETING})
 _MAX_CHARACTERS = 2000
 
 
@@ -30,6 +34,7 @@ def fleet_status(
     """The status to show; conditions keep the times of `shown` where nothing changed."""
     live = snapshot.live
     ready = [pod for pod in live if pod.ready]
+    leaving = leaving_pods(snapshot, fleet)
     meta = fleet.runtime.metadata
     conditions = shown.conditions
     for condition in (_available(len(ready), size.pods, now), _progressing(snapshot, fleet, size.pods, now)):
@@ -41,6 +46,8 @@ def fleet_status(
         free_slots=free_slots(snapshot, fleet),
         sessions=snapshot.sessions_on(*snapshot.pods),
         pending=pending,
+        leaving_pods=len(leaving),
+        leaving_sessions=sum(item.sessions for item in leaving),
         revision=fleet.revision,
         selector=f"greenroom.dev/runtime={meta.name}",
         observed_generation=meta.generation,
@@ -96,8 +103,12 @@ def _state(snapshot: FleetSnapshot, fleet: Fleet, wanted: int) -> tuple[str, str
         return "PodsNotStarting", f"pod {pod.metadata.name}: {why}{more}"
     if snapshot.trial.failing:
         return "SessionsFailing", _failing(snapshot.trial, fleet, live)
+    leaving = leaving_pods(snapshot, fleet)
     if any(pod.revision != fleet.revision for pod in live):
-        return "RollingOut", f"pods of older revisions leave when their last session ends ({fleet.revision})"
+        text = f"pods of older revisions than {fleet.revision} leave when their last session ends"
+        return "RollingOut", f"{text}; {told(leaving)}"
+    if any(item.sessions for item in leaving):
+        return DRAINING, told(leaving)
     if len(live) < wanted:
         return "Creating", f"{len(live)} of {wanted} pods exist"
     return "Complete", f"all pods have revision {fleet.revision}"
