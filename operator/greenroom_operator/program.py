@@ -137,8 +137,8 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as term:
                 term.create_task(self._until_lost())
-                listing = term.create_task(self._list_sessions())
-                await self._take_over(listing)
+                await self._know_sessions(term)
+                await self._take_over()
                 self._leader = self._new_leader()
                 term.create_task(self._leader.run())
         except* (TermOver, Withheld):
@@ -150,12 +150,17 @@ class Operator:
         await self.leadership.keep()
         raise TermOver
 
-    async def _take_over(self, listing: asyncio.Task[None]) -> None:
-        """Knows the world as it is now, pods after sessions, and puts up the fence; only then may it bind.
+    async def _know_sessions(self, term: asyncio.TaskGroup) -> None:
+        """As they are now: by a list, or by the watch where that comes to it sooner. A list of ten thousand sessions
+        takes a second, and is read to its end beside what follows."""
+        ways = (term.create_task(self._list_sessions()), term.create_task(self._catch_up()))
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _take_over(self) -> None:
+        """Knows pods after sessions, and puts up the fence; only then may it bind.
 
         Nodes, too, where they can be read.
         """
-        await self._know_sessions(listing)
         while True:
             try:
                 await self._pods.relist()
@@ -168,16 +173,6 @@ class Operator:
             except KubeError as error:
                 await self._outlast(error)
 
-    async def _know_sessions(self, listing: asyncio.Task[None]) -> None:
-        """By the list, or by the watch where that comes sooner to what is there now: a list of ten thousand sessions
-        takes a second, and is read to its end beside all that follows."""
-        catching_up = asyncio.create_task(self._catch_up())
-        try:
-            await asyncio.wait({listing, catching_up}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            catching_up.cancel()
-            await asyncio.gather(catching_up, return_exceptions=True)
-
     async def _list_sessions(self) -> None:
         while True:
             try:
@@ -186,9 +181,15 @@ class Operator:
                 await self._outlast(error)
 
     async def _catch_up(self) -> None:
+        """Where nothing is exposed there is no hurry. What the fence writes comes back by the watch, after all that was
+        there before; those that only the watch or the list shows are fenced after it."""
         while True:
             try:
-                return await self._sessions.catch_up()
+                newest = await self._sessions.newest_version()
+                await fence(self._client, self._sessions, self.leadership.epoch)
+                return await self._sessions.reach(newest)
+            except Withheld:
+                raise
             except KubeError as error:
                 await self._outlast(error)
 

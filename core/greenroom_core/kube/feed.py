@@ -103,14 +103,17 @@ class Feed(Generic[R]):
             self._take_in(await self._client.list(self._kind, self._selection))
             self._listed_from = begun
 
-    async def catch_up(self) -> None:
-        """Returns once the store has all that had happened when this was called. Raises what the client raises.
+    async def newest_version(self) -> int:
+        """What the store would come to by a list now, told by a quorum read. Raises what the client raises."""
+        return int(await self._client.newest_version(self._kind, self._selection))
 
-        The server tells its newest version by a quorum read, and the watch, which brings changes in their order, comes
-        to it with the next change or bookmark: soon where much happens, late where nothing does.
+    async def reach(self, version: int) -> None:
+        """Returns once the store has all that had happened up to `version`.
+
+        The watch brings changes in their order, so it is there with the first change, or bookmark, that is no older:
+        soon where much happens, late where nothing does.
         """
-        newest = int(await self._client.newest_version(self._kind, self._selection))
-        while int(self._version or "0") < newest:
+        while int(self._version or "0") < version:
             self._moved.clear()
             await self._moved.wait()
 
