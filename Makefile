@@ -1,8 +1,8 @@
-# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench).
+# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale).
 PYTHON ?= python3
 DEV := $(PYTHON) $(dir $(abspath $(lastword $(MAKEFILE_LIST))))dev.py
 
-.PHONY: demo up test check bench generate
+.PHONY: demo up test check bench bench-scale generate
 
 demo: # one spoken session before your eyes, then the end
 	@$(DEV) demo
@@ -14,5 +14,9 @@ check: # everything that judges the source
 	@$(DEV) check
 bench: # the table of figures
 	@$(DEV) bench
+bench-scale: # a thousand pods and ten thousand sessions
+	@$(DEV) bench-scale
+simulate: # whole days on virtual time, drawn from seeds, each judged by every promise
+	@$(DEV) simulate
 generate: # crds/ and the chart's copies, from the model; the gRPC example's code
 	@$(DEV) generate

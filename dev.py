@@ -58,6 +58,8 @@ def main(arguments: list[str]) -> int:
         "test": test,
         "check": check,
         "bench": bench,
+        "bench-scale": bench_scale,
+        "simulate": simulate,
         "generate": generate,
     }
     if len(arguments) != 1 or arguments[0] not in commands:
@@ -107,6 +109,19 @@ def bench() -> int:
     _find_binaries()
     _find_redis()
     return _become("python", "-m", "tests.bench", *_extra_arguments())
+
+
+def bench_scale() -> int:
+    """What grows with pods and sessions, and what does not; ARGS goes to the bench."""
+    _prepare(WORK_EXTRAS, dev=True)
+    _find_binaries()
+    return _become("python", "-m", "tests.bench.scale", *_extra_arguments())
+
+
+def simulate() -> int:
+    """Whole days on virtual time, drawn from seeds; SEEDS, START and SECONDS bound them."""
+    _prepare(WORK_EXTRAS, dev=True)
+    return _become("python", "-m", "tests.simulation")
 
 
 def generate() -> int:
