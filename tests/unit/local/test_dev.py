@@ -93,7 +93,7 @@ def test_venv_that_fails_is_one_sentence(
 
 def test_unknown_command_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert dev.main(["tset"]) == 2
-    assert "demo|up|test|check|bench|generate" in capsys.readouterr().err
+    assert "demo|up|test|check|bench|bench-scale|generate" in capsys.readouterr().err
 
 
 def test_what_one_talks_to_is_installed_by_up_alone(installs: list[set[str]], monkeypatch: pytest.MonkeyPatch) -> None:
