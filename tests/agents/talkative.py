@@ -76,7 +76,7 @@ async def create_agent() -> Any:
     agent = Agent(
         edge=DemoEdge() if MODE == "demo" else console.Edge(),
         agent_user=User(name="Assistant", id="agent"),
-        llm=local.LLM([local.Rule("story", reply="Once. Upon. A time.")], token_seconds=0.5 if MODE == "slow" else 0.0),
+        llm=local.LLM([local.Rule("story", reply="Once. Upon. A time.")], token_seconds=1.0 if MODE == "slow" else 0.0),
         processors=[object()],
     )
 

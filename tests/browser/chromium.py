@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 _QUIET = (
     *("--headless=new", "--no-sandbox", "--no-first-run", "--no-default-browser-check", "--disable-gpu"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tests.browser.devtools import DevTools
 
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 180.0
 _POLL_SECONDS = 0.05
 
 

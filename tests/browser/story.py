@@ -12,7 +12,7 @@ from tests.browser import sound
 if TYPE_CHECKING:
     from tests.browser.page import Page
 
-_ENOUGH_SECONDS = 10.0
+_ENOUGH_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

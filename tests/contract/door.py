@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Scenario = Callable[["Door"], Awaitable[None]]
 
 Object = dict[str, Any]
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 class Shortened(Random):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-_TOKEN_GRACE_SECONDS = 30.0
+_TOKEN_GRACE_SECONDS = 90.0
 
 
 def plane_of(door: Door) -> ControlPlane:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-LINE_SECONDS = 60.0
-END_SECONDS = 20.0
+LINE_SECONDS = 180.0
+END_SECONDS = 60.0
 
 
 class Program:

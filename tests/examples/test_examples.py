@@ -40,7 +40,7 @@ async def served(file: str, **environment: str) -> AsyncIterator[httpx.AsyncClie
     """The example's server, ready; it ends cleanly on SIGINT."""
     (port,) = free_ports(1)
     async with Program(file, "serve", "--port", str(port), environment=environment) as program:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=90) as client:
             await until_listening(program, client)
             yield client
         assert await program.end() == 0, program.output
@@ -48,7 +48,7 @@ async def served(file: str, **environment: str) -> AsyncIterator[httpx.AsyncClie
 
 
 async def until_listening(program: Program, client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             assert program.running, program.output
             with contextlib.suppress(httpx.TransportError):
@@ -67,7 +67,7 @@ async def closed(client: httpx.AsyncClient, *paths: str, **more: Any) -> None:
     """So that a server need not wait for calls that would go on."""
     for path in paths:
         assert (await client.delete(path, **more)).status_code == 202
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for path in paths:
             while (await client.get(path, **more)).status_code != 404:
                 await asyncio.sleep(0.05)
@@ -168,7 +168,7 @@ async def test_scaling(tmp_path: Path) -> None:
         assert (seen.status_code, seen.json()["call_id"]) == (200, "shared")
         assert (await two.post("/calls/shared/sessions")).status_code == 429, "the limit holds on all nodes"
         assert (await two.delete(path)).status_code == 202
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             while (await one.get(path)).status_code != 404:
                 await asyncio.sleep(0.05)
 

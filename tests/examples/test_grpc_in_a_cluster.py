@@ -68,7 +68,7 @@ async def test_sessions_of_its_own(
         asked = {"call_id": "two", "session_id": second.session_id}
         info = await agents.GetSession(messages.GetSessionRequest(**asked), timeout=10)
         assert (info.session_id, info.phase) == (second.session_id, "Running")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not info.metrics.get("tts_characters__total"):
                 info = await agents.GetSession(messages.GetSessionRequest(**asked), timeout=10)
         await agents.CloseSession(messages.CloseSessionRequest(**asked), timeout=10)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 AGENT = Path(__file__).parents[1] / "agents" / "answering.py"
-SLOWLY = {"answer_seconds": 0.3, "join_seconds": 0.3}
-"""Long enough that "Running", the answer and "Joined" are three facts at three times."""
+SLOWLY = {"answer_seconds": 0.6, "join_seconds": 0.6}
+"""Long enough that "Running", the answer and "Joined" are three facts at three times, on a busy machine too."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -64,5 +64,5 @@ async def test_no_answer_in_time_is_204_and_the_session_s_end_404_at_once(stack:
     begun = time.monotonic()
     await stack.api.close("silent", name)
     assert [told.status for told in await asyncio.gather(*waiting)] == [404, 404]
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 25
     assert "answer" not in await stack.until_ended(name)

@@ -107,7 +107,7 @@ async def test_agent_that_cannot_join(stack: Stack) -> None:
 async def test_agent_that_is_never_made(stack: Stack) -> None:
     answer = await stack.api.start("call-5", parameters={"hang": True})
     assert answer.status == 500
-    assert 1.4 < answer.seconds < 10
+    assert 1.4 < answer.seconds < 60
     await stack.kubectl.apply(session("hung", "call-5", parameters={"hang": True}))
     status = await stack.until_ended("hung")
     assert (status["phase"], status["reason"]) == ("Failed", "StartTimeout")
@@ -156,7 +156,7 @@ async def test_spec_never_changes(stack: Stack) -> None:
     )
     assert refused.status == 1
     assert "spec" in refused.err
-    await stack.kubectl.ok("delete", "agentsession", "fixed", "--timeout=10s")
+    await stack.kubectl.ok("delete", "agentsession", "fixed", "--timeout=60s")
 
 
 async def test_session_for_a_runtime_that_does_not_exist(stack: Stack) -> None:
@@ -166,8 +166,8 @@ async def test_session_for_a_runtime_that_does_not_exist(stack: Stack) -> None:
         found = events.condition(body, "Scheduled")
         return found is not None and (found["status"], found["reason"]) == ("False", "RuntimeNotFound")
 
-    body = await stack.until("early", told, seconds=6)
+    body = await stack.until("early", told)
     assert "'absent'" in events.condition(body, "Scheduled")["message"]  # type: ignore[index]
-    status = await stack.until_ended("early", seconds=8)
+    status = await stack.until_ended("early")
     assert (status["phase"], status["reason"]) == ("Failed", "StartDeadline")
     assert "'absent'" in status["message"]

@@ -47,17 +47,17 @@ async def test_kubectl_cordon_and_uncordon(stack: Stack) -> None:
     live = (await stack.api.start("call-live")).session_id
     pod = events.status(await stack.until_phase(live, "Running"))["podName"]
     await stack.kubectl.ok("cordon", stack.node.name)
-    await stack.recorder.until(lambda: instead_of(stack, pod), 5, "a pod in its place")
+    await stack.recorder.until(lambda: instead_of(stack, pod), 30, "a pod in its place")
     [instead] = instead_of(stack, pod)
     await stack.kubectl.apply(session("waits", "call-2", limits={"startDeadlineSeconds": 60}))
-    waiting = await stack.until("waits", waits_for_a_slot, seconds=10)
+    waiting = await stack.until("waits", waits_for_a_slot)
     assert (events.phase(waiting), events.attempt(waiting)) == ("Pending", 0)
     assert [events.name(found) for found in instead_of(stack, pod)] == [events.name(instead)], (
         "one, not one after another"
     )
     assert not instead["spec"].get("nodeName"), "a cordoned node takes no pod"
     await stack.kubectl.ok("uncordon", stack.node.name)
-    running = await stack.until_phase("waits", "Running", seconds=5)
+    running = await stack.until_phase("waits", "Running")
     assert events.attempt(running) == 1
     await stack.until_pods_ready(1)
     held = events.status(await stack.until_phase(live, "Running"))
@@ -82,9 +82,9 @@ async def test_kubectl_drain_ends_though_somebody_waits_for_a_slot(stack: Stack)
     await stack.until_phase(live, "Running")
     draining = asyncio.create_task(stack.kubectl.run("drain", stack.node.name, "--timeout=60s"))
     try:
-        await stack.recorder.until(lambda: instead_of(stack, pod), 10, "a pod in its place")
+        await stack.recorder.until(lambda: instead_of(stack, pod), 30, "a pod in its place")
         await stack.kubectl.apply(session("later", "call-later", limits={"startDeadlineSeconds": 120}))
-        await stack.until("later", waits_for_a_slot, seconds=10)
+        await stack.until("later", waits_for_a_slot)
         assert not draining.done(), "the call holds it up"
         assert not events.deleting(stack.recorder.pod(pod) or {"metadata": {}}), "no eviction while it holds a call"
         await stack.request_close(live)
@@ -93,7 +93,7 @@ async def test_kubectl_drain_ends_though_somebody_waits_for_a_slot(stack: Stack)
         await stack.kubectl.ok("label", "pod", pod, f"{names.BUSY_LABEL}-")
         done = await draining
         assert done.status == 0, done.err
-        await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 20, "the drained pod gone")
+        await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 30, "the drained pod gone")
         assert [line.event for line in stack.journal.of("later")] == []
     finally:
         draining.cancel()

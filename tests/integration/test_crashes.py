@@ -42,7 +42,7 @@ async def stack(
 
 
 async def leader(stack: Stack) -> Program:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             for operator in stack.operators:
                 if operator.process.running and await leads(operator):
@@ -52,7 +52,7 @@ async def leader(stack: Stack) -> Program:
 
 async def leads(operator: Program) -> bool:
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             page = await operator.metrics()
     except (OSError, TimeoutError):
         return False
@@ -70,11 +70,11 @@ class Burst:
         ]
 
     async def answers(self) -> list[Answer]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             return await asyncio.gather(*self._tasks)
 
     async def until_answered(self, count: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while sum(task.done() for task in self._tasks) < count:
                 await asyncio.wait([task for task in self._tasks if not task.done()], return_when="FIRST_COMPLETED")
 
@@ -94,7 +94,7 @@ async def one_for_each_call(stack: Stack, burst: Burst, calls: int) -> None:
     statuses = Counter(answer.status for answer in await burst.answers())
     assert statuses == {201: calls, 429: calls}
     # The answer to a client may be ahead of what the recorder has been told.
-    await stack.recorder.until(lambda: len(alive(stack)) == calls, 5, f"{calls} living sessions")
+    await stack.recorder.until(lambda: len(alive(stack)) == calls, 30, f"{calls} living sessions")
 
 
 async def test_leader_killed_with_a_standby(stack: Stack) -> None:
@@ -115,11 +115,11 @@ async def test_all_operators_killed(stack: Stack) -> None:
         await operator.process.kill()
     burst = Burst(stack, "headless", 10)
     await stack.recorder.until(
-        lambda: len([n for n in alive(stack) if n != running.session_id]) >= 10, 10, "sessions that wait"
+        lambda: len([n for n in alive(stack) if n != running.session_id]) >= 10, 30, "sessions that wait"
     )
     closed = await stack.api.close("before", running.session_id)
     assert closed.status == 202
-    assert (await stack.until_ended(running.session_id, seconds=3))["reason"] == "CloseRequested", "without operators"
+    assert (await stack.until_ended(running.session_id))["reason"] == "CloseRequested", "without operators"
     for operator in stack.operators:
         operator.process.start()
     await one_for_each_call(stack, burst, 10)
@@ -145,9 +145,9 @@ async def test_runtime_killed(stack: Stack) -> None:
     first = await stack.until_phase(keep.session_id, "Running")
     pod = events.status(first)["podName"]
     lost_uid = events.pod_uid(first)
-    burst = [asyncio.create_task(stack.api.start(f"slow-{n}", parameters={"build_seconds": 1.0})) for n in range(6)]
+    burst = [asyncio.create_task(stack.api.start(f"slow-{n}", parameters={"build_seconds": 3.0})) for n in range(6)]
     await stack.recorder.until(
-        lambda: sum(events.phase(body) == "Scheduled" for body in stack.recorder.sessions()) >= 6, 10, "binds"
+        lambda: sum(events.phase(body) == "Scheduled" for body in stack.recorder.sessions()) >= 6, 30, "binds"
     )
     os.kill(stack.node.pid(pod), signal.SIGKILL)
     status = await stack.until_ended(lose.session_id)
@@ -180,7 +180,9 @@ async def test_leader_suspended_while_another_takes_over(stack: Stack) -> None:
         suspended.process.resume()
     await one_for_each_call_of(stack, late, 5)
     await suspended.until_ready()
-    assert not await leads(suspended), "it has noticed"
+    async with asyncio.timeout(30):  # it notices; until then its writes are withheld
+        while await leads(suspended):
+            await asyncio.sleep(0.05)
     await stack.settle()
 
 

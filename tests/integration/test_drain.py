@@ -45,13 +45,13 @@ async def test_deleted_pod_finishes_its_calls(stack: Stack) -> None:
     pod = await pod_of(stack, "stays")
     assert await pod_of(stack, "finishes") == pod, "Packed"
     await stack.kubectl.ok("delete", "pod", pod, "--wait=false")
-    await stack.recorder.until(lambda: events.deleting(stack.recorder.pod(pod) or {"metadata": {}}), 5, "the deletion")
+    await stack.recorder.until(lambda: events.deleting(stack.recorder.pod(pod) or {"metadata": {}}), 30, "the deletion")
     late = await stack.api.start("call-3")
     assert await pod_of(stack, late.session_id) != pod
     assert (await stack.until_ended("finishes"))["reason"] == "Finished"
-    status = await stack.until_ended("stays", seconds=DRAIN_SECONDS + 4)
+    status = await stack.until_ended("stays")
     assert (status["phase"], status["reason"]) == ("Closed", "Drained")
-    await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 10, "the end of the pod")
+    await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 30, "the end of the pod")
     await stack.until_pods_ready(2)
     assert [line.event for line in stack.journal.of(late.session_id)] == ["built", "joined"], "not touched"
     await stack.settle()
@@ -86,8 +86,8 @@ async def test_pod_with_fewer_slots_than_its_annotation_says_gives_back(stack: S
         found = events.condition(body, "Scheduled")  # type: ignore[arg-type]
         return found is not None and found["reason"] == "Returned"
 
-    await stack.until("returned", given_back, seconds=10)
-    status = await stack.until_ended("returned", seconds=15)
+    await stack.until("returned", given_back)
+    status = await stack.until_ended("returned")
     assert (status["phase"], status["reason"]) == ("Failed", "StartDeadline")
     assert status["attempt"] <= 10, "given back and bound again without a pause"
     assert stack.journal.of("returned") == []

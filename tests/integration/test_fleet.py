@@ -139,7 +139,7 @@ async def test_a_deleted_runtime_waits_for_its_call_and_goes_after_its_last_pod(
     await stack.api.close("last-call", started.session_id)
     assert (await stack.until_ended(started.session_id))["reason"] == "CloseRequested"
     await stack.recorder.until(lambda: stack.recorder.runtime("leaving") is None, 30, "the AgentRuntime gone")
-    await stack.recorder.until(lambda: not pods_of(stack, "leaving"), 10, "its pods gone")
+    await stack.recorder.until(lambda: not pods_of(stack, "leaving"), 30, "its pods gone")
     gone = [event for event in stack.recorder.events if event.gone and belongs(event.body, "leaving")]
     assert [event.kind for event in gone].count(Kind.POD) == 2
     assert max(gone, key=lambda event: event.version).kind is Kind.RUNTIME, "its owner outlived both pods"
@@ -147,7 +147,7 @@ async def test_a_deleted_runtime_waits_for_its_call_and_goes_after_its_last_pod(
     await stack.apply_fleet(plan)
     await stack.until_pods_ready(2, "leaving")
     await stack.kubectl.ok("delete", "agentruntime/leaving", "--timeout=30s")
-    await stack.recorder.until(lambda: not pods_of(stack, "leaving"), 10, "its pods gone")
+    await stack.recorder.until(lambda: not pods_of(stack, "leaving"), 30, "its pods gone")
 
 
 def belongs(body: Mapping[str, Any], runtime: str) -> bool:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
-# Long enough that "Running" and "Joined" are two facts at two times.
-JOINS = {"join_seconds": 0.2}
-SHORT = {**JOINS, "finish_seconds": 0.3}
+# Long enough that "Running" and "Joined" are two facts at two times, on a busy machine too.
+JOINS = {"join_seconds": 0.6}
+SHORT = {**JOINS, "finish_seconds": 0.6}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -42,8 +42,13 @@ def phases(stack: Stack, name: str) -> list[str]:
 
 
 def writes(stack: Stack, name: str) -> int:
-    """Of the object so far: every version that there was."""
-    return len(stack.recorder.history(name))
+    """Of the object so far: every version that there was, but for a wait's notice, which only a slow machine brings."""
+    return len([event for event in stack.recorder.history(name) if not waits(event.body)])
+
+
+def waits(body: Any) -> bool:
+    shown = events.condition(body, "Scheduled")
+    return shown is not None and shown["status"] == "False" and not events.ended(body)
 
 
 def conditions(status: Any) -> dict[str, str]:
@@ -104,7 +109,7 @@ async def test_looking(stack: Stack) -> None:
     assert [item["session_id"] for item in listed.body["sessions"]] == [started.session_id]
     await stack.api.close("call-4", started.session_id)
     await stack.until_ended(started.session_id)
-    async with asyncio.timeout(5):  # the API's feed may be behind the recorder's
+    async with asyncio.timeout(30):  # the API's feed may be behind the recorder's
         while (await stack.api.look("call-4", started.session_id)).status != 404:
             await asyncio.sleep(0.01)
     listed = await stack.api.ask("GET", "/calls/call-4/sessions")
@@ -132,7 +137,7 @@ async def test_closed(stack: Stack, close: Any) -> None:
     name = started.session_id
     await stack.until(name, lambda body: "joinedAt" in events.status(body))
     await close(stack, name)
-    status = await stack.until_ended(name, seconds=5)
+    status = await stack.until_ended(name)
     assert (status["phase"], status["reason"]) == ("Closed", "CloseRequested")
     assert writes(stack, name) == 6, "the request is one more"
 
@@ -153,7 +158,7 @@ async def test_deleted_object_stays_until_its_agent_has_left(stack: Stack) -> No
 async def test_deleted_before_it_was_bound(stack: Stack) -> None:
     await stack.kubectl.apply(session("nowhere", "call-5", runtime="absent"))
     await stack.until("nowhere", lambda body: True)
-    await stack.kubectl.ok("delete", "agentsession", "nowhere", "--timeout=10s")
+    await stack.kubectl.ok("delete", "agentsession", "nowhere", "--timeout=60s")
     await stack.until_gone("nowhere")
     assert stack.journal.of("nowhere") == []
 
@@ -168,20 +173,20 @@ async def test_closed_before_it_was_bound(stack: Stack) -> None:
 
 async def test_end_of_its_time(stack: Stack) -> None:
     started = await stack.api.start("call-6", limits={"max_duration_seconds": 0.6})
-    status = await stack.until_ended(started.session_id, seconds=5)
+    status = await stack.until_ended(started.session_id)
     assert (status["phase"], status["reason"]) == ("Closed", "MaxDuration")
 
 
 async def test_alone_too_long(stack: Stack) -> None:
     started = await stack.api.start("call-7", parameters={"alone": True}, limits={"idle_timeout_seconds": 0.5})
-    status = await stack.until_ended(started.session_id, seconds=5)
+    status = await stack.until_ended(started.session_id)
     assert (status["phase"], status["reason"]) == ("Closed", "Idle")
 
 
 async def test_kept_for_its_time_and_no_longer(stack: Stack) -> None:
     started = await stack.api.start("call-8", parameters=SHORT, ttl_seconds_after_finished=1)
     await stack.until_ended(started.session_id)
-    await stack.until_gone(started.session_id, seconds=8)
+    await stack.until_gone(started.session_id)
     assert writes(stack, started.session_id) == 5 + 2, "and two to delete"
 
 
@@ -189,7 +194,8 @@ async def test_a_name_comes_back(stack: Stack) -> None:
     for _ in range(2):
         await stack.kubectl.apply(session("phoenix", "call-9", parameters=SHORT))
         await stack.until_ended("phoenix")
-        await stack.kubectl.ok("delete", "agentsession", "phoenix", "--timeout=10s")
+        await stack.kubectl.ok("delete", "agentsession", "phoenix", "--timeout=60s")
+        await stack.until_gone("phoenix")
     assert [line.event for line in stack.journal.of("phoenix")] == ["built", "joined", "left"] * 2
 
 
@@ -222,9 +228,9 @@ async def test_client_that_goes_away_has_its_session_withdrawn(stack: Stack) -> 
             new = [events.name(body) for body in stack.recorder.sessions() if events.call_of(body) == "call-11"]
             return new[0] if new and new[0] not in before else None
 
-        name = await stack.recorder.until(created, 5, "the object of the start")
+        name = await stack.recorder.until(created, 30, "the object of the start")
         await stack.until_phase(name, "Scheduled")
         post.cancel()
         await asyncio.gather(post, return_exceptions=True)
-    await stack.until_gone(name, seconds=10)
+    await stack.until_gone(name)
     assert [line.event for line in stack.journal.of(name)] == []

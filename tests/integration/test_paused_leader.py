@@ -36,28 +36,35 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 3.0
 PATIENT = Tolerance(quiet_seconds=12.0)
 
 
 class Gate:
-    """A transport that stops for good at the first bind of `session` once `armed`, until it is opened."""
+    """A transport that stops for good at the first bind of the session that it is armed for, until it is opened: then
+    that bind goes first, and all else once it is answered."""
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
         self._open = asyncio.Event()
         self._open.set()
+        self._released = asyncio.Event()
         self.armed_for = ""
         self.held = asyncio.Event()
 
     def open(self) -> None:
         self.armed_for = ""
-        self._open.set()
+        self._released.set()
 
     async def send(self, request: Request, timeout_seconds: float) -> Answer:
         if self.armed_for and self._is_its_bind(request):
             self._open.clear()
             self.held.set()
+            await self._released.wait()
+            try:
+                return await self._inner.send(request, timeout_seconds)
+            finally:
+                self._open.set()
         await self._open.wait()
         return await self._inner.send(request, timeout_seconds)
 
@@ -105,7 +112,7 @@ class Replica:
         await self._http.__aexit__(None, None, None)
 
     async def until_leading(self) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not self.operator.leading:
                 await asyncio.sleep(0.02)
 
@@ -124,7 +131,7 @@ async def scene(plane: ControlPlane, directory: Path, fleet: FleetPlan) -> Async
 
 
 async def pause_at_bind_of(stack: Stack, replica: Replica, name: str) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         await replica.gate.held.wait()
     assert replica.operator.leadership.valid(), "it was permitted, and it is about to send"
     body = stack.recorder.session(name)

@@ -38,6 +38,7 @@ class Recorder:
         self._transport = transport
         self._clock = clock
         self._changed = asyncio.Event()
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._sources: dict[Kind, tuple[str, dict[str, str]]] = {
             Kind.SESSION: (SESSIONS.path(namespace), {}),
             Kind.POD: (PODS.path(namespace), {"labelSelector": names.RUNTIME_LABEL}),
@@ -76,6 +77,29 @@ class Recorder:
                 return value
         except TimeoutError:
             raise AssertionError(f"{what}: not in {seconds:g} s") from None
+
+    async def until_session(self, name: str, holds: Callable[[Mapping[str, Any]], Any], seconds: float) -> Any:
+        """The session as soon as `holds` of it. It is asked at each event of that session, before the next: what passes
+        by is seen. TimeoutError in the end."""
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def look() -> None:
+            body = self.session(name)
+            if found.done() or body is None:
+                return
+            try:
+                if holds(body):
+                    found.set_result(body)
+            except Exception as error:  # the waiting test's, not the recorder's
+                found.set_exception(error)
+
+        look()
+        self._watchers.setdefault(name, []).append(look)
+        try:
+            async with asyncio.timeout(seconds):
+                return await found
+        finally:
+            self._watchers[name].remove(look)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -151,6 +175,9 @@ class Recorder:
             self._known[kind].pop(event.uid, None)
         else:
             self._known[kind][event.uid] = body
+        if kind is Kind.SESSION:
+            for look in tuple(self._watchers.get(body["metadata"]["name"], ())):
+                look()
         self._changed.set()
 
     def _stand(self, kind: Kind) -> None:

@@ -22,7 +22,7 @@ async def served(app: Any) -> AsyncIterator[httpx.AsyncClient]:
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     serving = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not server.started:
                 assert not serving.done(), serving.result()
                 await asyncio.sleep(0.01)

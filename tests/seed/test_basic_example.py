@@ -88,7 +88,7 @@ async def test_serve_and_the_curl_lines() -> None:
         assert told["metrics"]["tts_latency_ms__avg"] > 0
         session = f"http://127.0.0.1:{port}/calls/my-call-123/sessions/{started['session_id']}"
         assert await shell(f"curl -X DELETE -w %{{http_code}} {session}") == "202"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(180):
             await seat.left.wait()
 
 
@@ -106,7 +106,7 @@ async def test_serve_with_all_options() -> None:
 
 async def conversation(vendors: Vendors, room: Any, caller: Any) -> Any:
     """Greeted aloud, asked aloud, answered aloud with what the function gave. Returns the agent's seat."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         seat = await room.agent()
         await seat.negotiated()
         await seat.ear.until(lambda ear: ear.sound_seconds > 0.3)
@@ -130,7 +130,7 @@ async def heard_out(seat: Any) -> None:
 
 
 async def until_answered(port: int, path: str, server: Program) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while await shell(f"curl -o /dev/null -w %{{http_code}} http://127.0.0.1:{port}{path}", check=False) != "200":
             assert server.running, server.output
             await asyncio.sleep(0.1)

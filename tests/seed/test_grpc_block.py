@@ -44,7 +44,7 @@ async def test_the_sketch_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     running, port = await started
     assert asked_for == ["[::]:50051"]
     try:
-        async with asyncio.timeout(20), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with asyncio.timeout(90), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             messages = generated["agent_pb2"]
             client = generated["agent_pb2_grpc"].AgentServiceStub(channel)
             await channel.channel_ready()

@@ -40,7 +40,7 @@ POINTED = Path(__file__).parents[1] / "fakes" / "stream" / "pointed"
 QUESTION = "What is the weather in Boston?"
 STORY = [f"This is sentence number {number} of a story that takes a while. " for number in range(1, 9)]
 DRAIN_SECONDS = 4
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 180.0
 
 
 async def understood(pcm: bytes) -> str:
@@ -191,7 +191,7 @@ async def test_a_call_that_ends_in_mid_sentence_is_no_error(stack: Stack, vendor
     status = await stack.until_ended(name)
     assert (status["phase"], status["reason"], status.get("message")) == ("Closed", "Finished", None)
     assert status["metrics"]["tts_audio_duration_ms__total"] > 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await seat.left.wait()
 
 
@@ -202,8 +202,8 @@ async def test_a_participant_who_leaves_for_good_in_mid_sentence(stack: Stack, v
     await room.leave(room.callers[0])
     status = await stack.until_ended(name)
     assert (status["phase"], status["reason"]) == ("Closed", "Idle")
-    assert 1.5 <= time.monotonic() - left_at < 10
-    async with asyncio.timeout(10):
+    assert 1.5 <= time.monotonic() - left_at < 60
+    async with asyncio.timeout(60):
         await seat.left.wait()
 
 
@@ -234,11 +234,11 @@ async def test_a_pod_that_drains_in_mid_sentence(stack: Stack, vendors: Vendors)
         await seat.ear.until(lambda ear: ear.sound_seconds > spoken + DRAIN_SECONDS / 2)
         assert not seat.left.is_set()
         await seat.left.wait()
-    assert DRAIN_SECONDS <= time.monotonic() - drained_at < DRAIN_SECONDS + 8
+    assert DRAIN_SECONDS <= time.monotonic() - drained_at < DRAIN_SECONDS + 60
     status = await stack.until_ended(name)
     assert (status["phase"], status["reason"]) == ("Closed", "Drained")
     assert status["metrics"]["llm_output_tokens__total"] == len(STORY)
     assert status["metrics"]["tts_characters__total"] > len(STORY[0])
-    await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 10, "the end of the pod")
+    await stack.recorder.until(lambda: stack.recorder.pod(pod) is None, 30, "the end of the pod")
     await room.leave(room.callers[0])
     await stack.until_pods_ready(1)

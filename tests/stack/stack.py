@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 CALM = Tolerance()
 _READY_SECONDS = 60.0
+_PATIENCE_SECONDS = 60.0
 _STOP_SECONDS = 8.0
 
 
@@ -170,30 +171,27 @@ class Stack:
             if events.label(pod, names.RUNTIME_LABEL) == runtime and events.open_to_sessions(pod)
         ]
 
-    async def until(self, name: str, holds: Callable[[Mapping[str, Any]], Any], seconds: float = 20.0) -> Any:
+    async def until(
+        self, name: str, holds: Callable[[Mapping[str, Any]], Any], seconds: float = _PATIENCE_SECONDS
+    ) -> Any:
         """The session as soon as `holds` of it. AssertionError with its history when it does not in time."""
-
-        def looked_at() -> Any:
-            body = self.recorder.session(name)
-            return body if body is not None and holds(body) else None
-
         try:
-            return await self.recorder.until(looked_at, seconds, f"session {name}")
-        except AssertionError as error:
+            return await self.recorder.until_session(name, holds, seconds)
+        except TimeoutError:
             steps = [f"{e.at:.3f} {e.type} {dict(events.status(e.body))}" for e in self.recorder.history(name)]
-            raise AssertionError("\n    ".join([str(error), *steps[-30:]])) from None
+            raise AssertionError("\n    ".join([f"session {name}: not in {seconds:g} s", *steps[-30:]])) from None
 
-    async def until_phase(self, name: str, phase: str, seconds: float = 20.0) -> Any:
+    async def until_phase(self, name: str, phase: str, seconds: float = _PATIENCE_SECONDS) -> Any:
         return await self.until(name, lambda body: events.phase(body) == phase, seconds)
 
-    async def until_ended(self, name: str, seconds: float = 20.0) -> Any:
+    async def until_ended(self, name: str, seconds: float = _PATIENCE_SECONDS) -> Any:
         """The status that it ended with."""
         return events.status(await self.until(name, events.ended, seconds))
 
-    async def until_gone(self, name: str, seconds: float = 20.0) -> None:
+    async def until_gone(self, name: str, seconds: float = _PATIENCE_SECONDS) -> None:
         await self.recorder.until(lambda: self.recorder.session(name) is None, seconds, f"session {name} gone")
 
-    async def settle(self, seconds: float = 60.0) -> None:
+    async def settle(self, seconds: float = _PATIENCE_SECONDS) -> None:
         """Closes what still lives, and waits until nothing does and nothing is on its way out."""
         for body in self.recorder.sessions():
             if not events.ended(body):

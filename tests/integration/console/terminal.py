@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

@@ -21,7 +21,7 @@ from greenroom.plugins import local
 if TYPE_CHECKING:
     import pytest
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 
 
 def create_agent() -> Agent:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from greenroom import Agent, AgentSession
 
-LIMIT_SECONDS = 25.0
+LIMIT_SECONDS = 60.0
 STORY = "word " * 29 + "end."
 
 
@@ -107,7 +107,7 @@ async def test_a_caller_who_leaves_for_good_in_mid_answer(stream: FakeStream, ro
         phase, reason, message = await told.ended()
         assert (phase, reason) == ("Closed", "Idle")
         assert "0.5" in message
-        assert 0.5 <= time.monotonic() - left_at < 5
+        assert 0.5 <= time.monotonic() - left_at < 30
         await told.seat.left.wait()
     (ended,) = told.scene.seen(AgentTurnEndedEvent)
     assert ended.interrupted  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.stream import FakeStream, Room
 
-LIMIT_SECONDS = 20.0
+LIMIT_SECONDS = 60.0
 STORY = "This is a long story that goes on and on and on for a good while, as such stories do."
 
 E = TypeVar("E", bound=Event)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from greenroom.agent.video import VideoFrame
 
-LIMIT_SECONDS = 15.0
+LIMIT_SECONDS = 60.0
 
 
 class Looker(VideoProcessor):

@@ -37,7 +37,7 @@ async def _stock(create_agent: Any = agents.create_agent, *, warm: bool = True, 
             await stock.warm_up()
         yield stock
     finally:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await stock.close()
     assert descendants(os.getpid()) <= before
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from greenroom.isolation import ProcessStock
 
-LIMITS = TimeLimits(start_timeout_seconds=10, leave_timeout_seconds=0.5)
-DEADLINE_SECONDS = 20.0
+LIMITS = TimeLimits(start_timeout_seconds=30, leave_timeout_seconds=1.5)
+DEADLINE_SECONDS = 60.0
 
 
 class Session:

@@ -125,11 +125,12 @@ async def test_a_join_call_that_ignores_its_cancellation_goes_with_its_process(
 
 
 async def test_a_start_that_hangs_ends_at_its_timeout(stock: ProcessStock) -> None:
-    limits = TimeLimits(start_timeout_seconds=0.3, leave_timeout_seconds=0.5)
+    await until(lambda: len(stock._spares) == 2)
+    limits = TimeLimits(start_timeout_seconds=0.5, leave_timeout_seconds=0.5)
     session = Session(stock, limits=limits, build="hang")
     ending = await session.ended()
     assert ending.reason is EndReason.START_TIMEOUT
-    assert ending.message == "create_agent and warm-up took over 0.3 s"
+    assert ending.message == "create_agent and warm-up took over 0.5 s"
     assert isinstance(session.life.start_error, TimeoutError)
 
 

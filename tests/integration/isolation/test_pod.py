@@ -36,10 +36,10 @@ async def test_crashes_are_told_in_the_status_and_the_pod_s_other_sessions_go_on
             ("raise", "Peculiar: the line is bad"),
         ):
             started = await stack.api.start(f"call-{deed}", parameters={"do": deed})
-            status = await stack.until_ended(started.session_id, seconds=30)
+            status = await stack.until_ended(started.session_id)
             assert (status["phase"], status["reason"], status["message"]) == ("Failed", "AgentError", message)
         assert stack.open_pods() == [pod]
         await stack.client.delete(PODS, stack.namespace, pod)
-        status = await stack.until_ended(talking.session_id, seconds=30)
+        status = await stack.until_ended(talking.session_id)
         assert (status["phase"], status["reason"]) == ("Closed", "Drained")
         assert status["metrics"]["llm_output_tokens__total"] > 0

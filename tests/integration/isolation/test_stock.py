@@ -263,13 +263,13 @@ async def test_a_start_waits_for_a_process_no_longer_than_a_start_may_take(stock
     await until(lambda: len(stock._spares) == 2)
     process = stock_process(stock)
     os.kill(process, signal.SIGSTOP)
+    served = [await Session(stock, f"s{number}").built() for number in range(2)]
     limits = TimeLimits(start_timeout_seconds=0.4, leave_timeout_seconds=0.5)
-    waiting = [Session(stock, f"s{number}", limits=limits) for number in range(3)]
-    ending = await waiting[2].ended()
+    ending = await Session(stock, "s2", limits=limits).ended()
     assert ending.reason is EndReason.START_TIMEOUT
     assert ending.message == "there was no process for it within 0.4 s"
     os.kill(process, signal.SIGCONT)
-    await end(*waiting[:2])
+    await end(*served)
 
 
 async def test_a_session_closed_before_it_has_a_process_needs_none(stock: ProcessStock) -> None:

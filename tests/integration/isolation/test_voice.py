@@ -31,7 +31,7 @@ async def test_two_conversations_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         await stock.warm_up()
         parameters = {"hang_up_after_answer": True}
         lives = [stock.life(Assignment(f"s{n}", "c", "default", parameters, limits), lambda _: None) for n in range(2)]
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(240):
             endings = await asyncio.gather(*(life.run() for life in lives))
         for number, (life, ending) in enumerate(zip(lives, endings, strict=True)):
             assert (ending.reason, ending.message) == (EndReason.FINISHED, "")

@@ -16,7 +16,7 @@ from greenroom_local.ports import free_ports
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECONDS = 90.0
+SECONDS = 240.0
 
 
 def greenroom(*words: str) -> list[str]:
@@ -64,7 +64,7 @@ class Up:
     def get(self, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return response.status, response.read()
 
     def kubectl(self, *words: str) -> str:
@@ -75,7 +75,7 @@ class Up:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=True,
         )
         return done.stdout

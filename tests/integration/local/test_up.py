@@ -126,7 +126,7 @@ def test_a_dead_operator_is_replaced_and_calls_go_on(up: Up) -> None:
 def test_ends_cleanly_when_asked(own_up: Up, number: signal.Signals) -> None:
     assert own_up.processes()
     own_up.process.send_signal(number)
-    assert own_up.process.wait(30) == 0
+    assert own_up.process.wait(120) == 0
     assert own_up.text.endswith("ending\n")
     assert own_up.processes() == set()
 
@@ -136,7 +136,7 @@ def test_ends_cleanly_while_it_comes_up(tmp_path: Path, step: str) -> None:
     own_up = Up(tmp_path, until=step)
     try:
         own_up.process.send_signal(signal.SIGINT)
-        assert own_up.process.wait(30) == 0, own_up.text
+        assert own_up.process.wait(120) == 0, own_up.text
         assert own_up.text.endswith("ending\n")
         assert own_up.processes() == set()
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
@@ -33,9 +32,9 @@ async def start(*words: str) -> Process:
 
 @pytest.mark.parametrize("nodes", [2, 8])
 async def test_racing_nodes_never_pass_a_limit(own_redis: RedisServer, nodes: int):
-    async with asyncio.timeout(60), Redis.from_url(own_redis.url) as account:
+    async with asyncio.timeout(180), Redis.from_url(own_redis.url) as account:
         processes = [await start("race", own_redis.url, f"node-{number}", str(ROUNDS)) for number in range(nodes)]
-        await until(lambda: all_ready(account, nodes), 50)
+        await until(lambda: all_ready(account, nodes), 120)
         await account.set("go", 1)
         seen = [json.loads((await process.communicate())[0]) for process in processes]
         assert max(one["held in all"] for one in seen) == node.AT_ONCE
@@ -55,15 +54,19 @@ async def test_a_killed_nodes_places_are_free_within_one_ttl(own_redis: RedisSer
     holder = await start("hold", own_redis.url, "victim", str(ttl))
     try:
         assert holder.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await holder.stdout.readline() == b"holding\n"
-        async with SessionRegistry(RedisSessionKVStore(url=own_redis.url)) as other:
+        async with (
+            SessionRegistry(RedisSessionKVStore(url=own_redis.url)) as other,
+            Redis.from_url(own_redis.url) as admin,
+        ):
             with pytest.raises(MaxConcurrentSessionsExceeded):
                 await other.admit(info("s1"), max_concurrent_sessions=2)
             holder.kill()
-            died = time.monotonic()
+            await holder.wait()
+            left = [await admin.pttl(key) for key in await admin.keys("greenroom:sessions/*")]
+            assert max(left, default=0) <= 1000 * ttl, "by the clock of Redis, as nobody renews them any more"
             await until_not(lambda: other.get_for_call("call"))
-            assert time.monotonic() - died < ttl + 0.5
             await other.admit(info("s1"), max_concurrent_sessions=1)
             assert await other.get("call", "held-1") is None
             assert await other.request_close("call", "held-1") is False

@@ -34,8 +34,8 @@ class TestContract(RegistryContract):
             yield store
 
 
-def on(server: RedisServer, node_id: str, **options: float) -> SessionRegistry:
-    store = RedisSessionKVStore(url=server.url, timeout_seconds=1.0)
+def on(server: RedisServer, node_id: str, timeout_seconds: float = 5.0, **options: float) -> SessionRegistry:
+    store = RedisSessionKVStore(url=server.url, timeout_seconds=timeout_seconds)
     return SessionRegistry(store, node_id=node_id, **options)
 
 
@@ -47,7 +47,7 @@ class Woken:
         registry.on_close_request(lambda _, session_id: self.sessions.put_nowait(session_id))
 
     async def next(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.sessions.get()
 
 
@@ -62,7 +62,7 @@ async def test_hundreds_of_queries_at_once(own_redis: RedisServer):
 
 
 async def test_ones_own_sessions_are_known_without_redis(own_redis: RedisServer):
-    async with on(own_redis, "a") as a:
+    async with on(own_redis, "a", timeout_seconds=1.0) as a:
         await a.admit(info("s1"))
         await own_redis.stop()
         assert await a.get("call", "s1") is not None
@@ -95,7 +95,7 @@ async def test_a_request_wakes_its_owner_at_once(own_redis: RedisServer):
             await b.request_close("call", f"s{number}")
             assert await woken.next() == f"s{number}"
         # Nobody asks from time to time in here, so whatever wakes it was told. The bound is for a busy machine.
-        assert (time.monotonic() - began) / 20 < 1.0
+        assert (time.monotonic() - began) / 20 < 3.0
 
 
 async def test_a_request_made_while_the_owner_could_not_hear_is_found(own_redis: RedisServer):
@@ -139,7 +139,7 @@ async def test_a_flush_is_healed_by_the_next_refresh(own_redis: RedisServer):
 
 
 async def test_a_refresh_while_redis_is_away_says_so_and_the_next_one_works(own_redis: RedisServer):
-    async with on(own_redis, "a") as a, on(own_redis, "b") as b:
+    async with on(own_redis, "a", timeout_seconds=1.0) as a, on(own_redis, "b") as b:
         await a.admit(info("s1"))
         await a.admit(info("s2"))
         await own_redis.stop()
@@ -156,12 +156,12 @@ async def test_a_refresh_while_redis_is_away_says_so_and_the_next_one_works(own_
 
 
 async def test_a_blocked_loop_costs_no_session_its_record(own_redis: RedisServer):
-    """Node a's loop does nothing for five TTLs, as an agent that computes without awaiting makes it."""
+    """Node a's loop does nothing for three TTLs, as an agent that computes without awaiting makes it."""
     async with on(own_redis, "a", ttl=SHORT_TTL) as a, Redis.from_url(own_redis.url) as admin:
         await a.admit(info("s1"), max_concurrent_sessions=1, max_sessions_per_call=1)
-        seen = asyncio.create_task(asyncio.to_thread(asyncio.run, watched(own_redis, 5 * SHORT_TTL)))
+        seen = asyncio.create_task(asyncio.to_thread(asyncio.run, watched(own_redis, 3 * SHORT_TTL)))
         await until(lambda: admin.get("watching"))
-        time.sleep(5 * SHORT_TTL)  # noqa: ASYNC251 - that is the point
+        time.sleep(3 * SHORT_TTL)  # noqa: ASYNC251 - that is the point
         looks, lost = await seen
         assert looks > 10
         assert lost == 0
@@ -219,7 +219,7 @@ async def test_a_stopped_registry_leaves_no_thread_and_no_connection(own_redis: 
 
 async def test_a_stop_in_any_moment_of_a_renewal_comes_to_an_end(own_redis: RedisServer):
     """Clients with a socket timeout lose a cancellation now and then on Python 3.11; a lost one would leave us here."""
-    async with Redis.from_url(own_redis.url, socket_timeout=5.0) as client, asyncio.timeout(60):
+    async with Redis.from_url(own_redis.url, socket_timeout=5.0) as client, asyncio.timeout(120):
         for turn in range(60):
             async with SessionRegistry(RedisSessionKVStore(client=client), ttl=0.003, kept_seconds=1.0) as registry:
                 await registry.register("call", "s1")

@@ -69,7 +69,7 @@ async def test_a_wrong_password_is_told_at_once(own_redis: RedisServer):
     async with Redis.from_url(own_redis.url) as admin:
         await admin.config_set("requirepass", "open-sesame")
     store = RedisSessionKVStore(url=f"redis://:wrong@127.0.0.1:{own_redis.port}/0", timeout_seconds=60.0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(Exception, match=r"(?i)password|auth") as caught:
             await store.start()
     assert "wrong@" not in str(caught.value)
@@ -98,7 +98,7 @@ async def test_no_prefix_sees_anothers_keys(shared_redis: RedisServer, prefix: s
 async def test_nothing_is_left_of_what_expired(own_redis: RedisServer):
     async with RedisSessionKVStore(url=own_redis.url) as store, Redis.from_url(own_redis.url) as client:
         await store.put_within([Entry(f"s/{number}/x", b"1", 0.05) for number in range(20)])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await client.dbsize() > 1:  # the widest folder's list stays until it is written next
                 await asyncio.sleep(0.02)
         await store.put_within([Entry("s/a/x", b"1", LONG)])
@@ -146,11 +146,11 @@ async def test_it_goes_on_after_a_restart_and_learns_its_scripts_again(own_redis
 
 
 async def test_without_redis_it_says_so_in_time_and_comes_back(own_redis: RedisServer):
-    async with RedisSessionKVStore(url=own_redis.url, timeout_seconds=0.3) as store:
+    async with RedisSessionKVStore(url=own_redis.url, timeout_seconds=1.0) as store:
         await own_redis.stop()
-        where = rf"127\.0\.0\.1:{own_redis.port} did not answer within 0\.3 s: .*[Cc]onnect"
+        where = rf"127\.0\.0\.1:{own_redis.port} did not answer within 1 s: .*[Cc]onnect"
         attempts = [store.get("a"), store.set("a", b"1", LONG), store.keys("a"), store.notify("a", b"")]
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             errors = await asyncio.gather(*attempts, return_exceptions=True)
         for error in errors:
             assert isinstance(error, StoreUnavailable)
@@ -162,9 +162,9 @@ async def test_without_redis_it_says_so_in_time_and_comes_back(own_redis: RedisS
 
 
 async def test_a_redis_that_hangs_holds_nobody_longer_than_its_limit(own_redis: RedisServer):
-    async with RedisSessionKVStore(url=own_redis.url, timeout_seconds=0.3) as store:
+    async with RedisSessionKVStore(url=own_redis.url, timeout_seconds=1.0) as store:
         own_redis.process.suspend()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             with pytest.raises(StoreUnavailable):
                 await store.get("a")
         own_redis.process.resume()
@@ -182,7 +182,7 @@ async def test_start_fails_where_there_is_no_redis(own_redis: RedisServer):
 
 async def test_a_subscription_comes_back_and_tells_that_it_was_away(own_redis: RedisServer):
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         RedisSessionKVStore(url=own_redis.url) as store,
         aclosing(store.notifications("close/a")) as heard,  # type: ignore[type-var]
     ):

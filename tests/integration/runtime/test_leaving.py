@@ -34,11 +34,11 @@ async def test_an_agent_that_will_not_leave_is_reported_and_the_process_ends_wit
         started = await stack.api.start("call-1")
         await stack.until(started.session_id, lambda body: "joinedAt" in events.status(body))
         await stack.client.delete(PODS, stack.namespace, pod)
-        status = await stack.until_ended(started.session_id, seconds=30)
+        status = await stack.until_ended(started.session_id)
         assert (status["phase"], status["reason"]) == ("Closed", "Drained")
         assert status["message"] == "join_call did not end within 10 s of its cancellation and was given up"
         gone = lambda: all(events.name(body) != pod for body in stack.recorder.pods())  # noqa: E731
-        await stack.recorder.until(gone, 20, f"pod {pod} gone")
+        await stack.recorder.until(gone, 30, f"pod {pod} gone")
         codes = [
             code for event in stack.recorder.events if events.name(event.body) == pod for code in exit_codes(event.body)
         ]

@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(__file__).with_name("commanded.py")
 CHAINED = Path(__file__).with_name("chained.py")
-JOINS = {"join_seconds": 0.2}
-SHORT = {**JOINS, "finish_seconds": 0.3}
+JOINS = {"join_seconds": 0.6}
+SHORT = {**JOINS, "finish_seconds": 0.6}
 SLOW = {"build_seconds": 30.0}
 OUTAGE_SECONDS = 6.0
 # One test stops the API server for longer than the lease.
@@ -122,9 +122,9 @@ async def test_seen_and_closed_from_another_pod_and_by_rest(stack: Stack, pods: 
     assert await pods.ask(two, "info", call="other", session=first) == {"info": None}
     assert await pods.ask(two, "close", session=first) == {"known": False}
     assert await pods.ask(two, "request close", call="call-2", session=first) == {"known": True}
-    assert (await stack.until_ended(first, seconds=3))["reason"] == "CloseRequested"
+    assert (await stack.until_ended(first))["reason"] == "CloseRequested"
     assert (await stack.api.close("call-2", second)).status == 202
-    assert (await stack.until_ended(second, seconds=3))["reason"] == "CloseRequested"
+    assert (await stack.until_ended(second))["reason"] == "CloseRequested"
     assert await pods.ask(two, "info", call="call-2", session=first) == {"info": None}
     assert await pods.ask(two, "request close", call="call-2", session=first) == {"known": False}
 
@@ -144,7 +144,7 @@ async def test_limits_hold_while_clients_and_launchers_race(stack: Stack, pods: 
         assert len(won) == 1
         told = {answer["text"] for answer in own if "error" in answer}
         assert told <= {"Reached maximum sessions per call of 1"}
-        await stack.recorder.until(lambda: len(of_call(stack, call)) == 1, 10, "the winner alone")  # noqa: B023
+        await stack.recorder.until(lambda: len(of_call(stack, call)) == 1, 30, "the winner alone")  # noqa: B023
         await stack.request_close(won[0])
         await stack.until_ended(won[0])
 
@@ -164,10 +164,10 @@ async def test_a_full_pod_its_deadline_and_its_turn(stack: Stack, pods: Pods) ->
     first = (await pods.start(pod, "tiny-1"))["session"]
     late = await pods.start(pod, "tiny-2", deadline=1.5)
     assert late["error"] == "NoFreeSlot"
-    await stack.recorder.until(lambda: not of_call(stack, "tiny-2"), 10, "no object left")
+    await stack.recorder.until(lambda: not of_call(stack, "tiny-2"), 30, "no object left")
     by_rest = asyncio.create_task(stack.api.start("tiny-3", runtime="tiny", priority=5))
     mine = asyncio.create_task(pods.start(pod, "tiny-4", parameters={"finish_seconds": 0.5}))
-    await stack.recorder.until(lambda: of_call(stack, "tiny-3") and of_call(stack, "tiny-4"), 10, "both wait")
+    await stack.recorder.until(lambda: of_call(stack, "tiny-3") and of_call(stack, "tiny-4"), 30, "both wait")
     await pods.ask(pod, "close", session=first)
     done, _ = await asyncio.wait((by_rest, mine), return_when=asyncio.FIRST_COMPLETED)
     assert done == {mine}
@@ -177,20 +177,20 @@ async def test_a_full_pod_its_deadline_and_its_turn(stack: Stack, pods: Pods) ->
 async def test_a_caller_who_hangs_up_leaves_nothing(stack: Stack, pods: Pods) -> None:
     [pod] = pods.names("tiny")
     building = asyncio.create_task(pods.start(pod, "gone-1", parameters=SLOW))
-    body = await stack.recorder.until(lambda: (of_call(stack, "gone-1") or [None])[0], 5, "the object")
+    body = await stack.recorder.until(lambda: (of_call(stack, "gone-1") or [None])[0], 30, "the object")
     await stack.until_phase(events.name(body), "Scheduled")
     waiting = asyncio.create_task(pods.start(pod, "gone-2"))
-    await stack.recorder.until(lambda: of_call(stack, "gone-2"), 5, "the object that waits")
+    await stack.recorder.until(lambda: of_call(stack, "gone-2"), 30, "the object that waits")
     waiting.cancel()
-    await stack.recorder.until(lambda: not of_call(stack, "gone-2"), 10, "withdrawn")
+    await stack.recorder.until(lambda: not of_call(stack, "gone-2"), 30, "withdrawn")
     building.cancel()
-    status = await stack.until_ended(events.name(body), seconds=5)
+    status = await stack.until_ended(events.name(body))
     assert (status["reason"], status["message"]) == ("CloseRequested", "the caller who started it went away")
 
 
 async def test_a_call_that_has_another_session_started_beside_it(stack: Stack, pods: Pods) -> None:
     started = await stack.api.start("first", runtime="chain", parameters={"then": "second", "finish_seconds": 1})
-    body = await stack.recorder.until(lambda: (of_call(stack, "second") or [None])[0], 5, "the second session")
+    body = await stack.recorder.until(lambda: (of_call(stack, "second") or [None])[0], 30, "the second session")
     assert (await stack.until_ended(events.name(body)))["reason"] == "Finished"
     assert (await stack.until_ended(started.session_id))["reason"] == "Finished"
     pods_of = {
@@ -241,10 +241,10 @@ async def test_a_pod_killed_in_the_middle_of_a_start(stack: Stack, pods: Pods) -
     """The session ends with its reason at once: no other pod may run it."""
     pod = pods.names()[0]
     starting = asyncio.create_task(pods.start(pod, "killed", parameters=SLOW))
-    body = await stack.recorder.until(lambda: (of_call(stack, "killed") or [None])[0], 5, "the object")
+    body = await stack.recorder.until(lambda: (of_call(stack, "killed") or [None])[0], 30, "the object")
     await stack.until_phase(events.name(body), "Scheduled")
     os.kill(stack.node.pid(pod), signal.SIGKILL)
-    status = await stack.until_ended(events.name(body), seconds=10)
+    status = await stack.until_ended(events.name(body))
     assert (status["phase"], status["reason"]) == ("Failed", "PodLost")
     assert status["message"] == f"pod {pod}, which alone may run it, has ended"
     await asyncio.gather(starting, return_exceptions=True)
@@ -258,11 +258,11 @@ async def test_a_program_without_a_handler_of_its_own_finishes_its_calls_before_
     process = stack.node.pid(pod)
     name = (await pods.start(pod, "last", parameters={"finish_seconds": 6}))["session"]
     await stack.client.delete(PODS, stack.namespace, pod)
-    await stack.recorder.until(lambda: unready(stack, pod), 5, "the pod, told to leave, is no longer ready")
+    await stack.recorder.until(lambda: unready(stack, pod), 30, "the pod, told to leave, is no longer ready")
     refused = await pods.start(pod, "too-late")
     assert (refused["error"], refused["text"]) == ("StartAbandoned", "the pod is leaving")
     assert (await stack.until_ended(name))["reason"] == "Finished"
-    await stack.recorder.until(lambda: all(events.name(item) != pod for item in stack.recorder.pods()), 10, "pod gone")
+    await stack.recorder.until(lambda: all(events.name(item) != pod for item in stack.recorder.pods()), 30, "pod gone")
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     await stack.until_pods_ready(2)
@@ -272,6 +272,6 @@ async def test_a_drain_by_the_program_itself(stack: Stack, pods: Pods) -> None:
     [pod] = pods.names("tiny")
     name = (await pods.start(pod, "drained"))["session"]
     assert await pods.ask(pod, "drain", timeout=1) == {"finished": False}
-    assert (await stack.until_ended(name, seconds=3))["reason"] == "Drained"
+    assert (await stack.until_ended(name))["reason"] == "Drained"
     await stack.client.delete(PODS, stack.namespace, pod)
     await stack.recorder.until(lambda: pods.names("tiny") not in ([], [pod]), 30, "a new pod")

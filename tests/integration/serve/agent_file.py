@@ -29,6 +29,9 @@ class Agent:
         self.metrics = AgentMetrics()
         self.call_id = ""
 
+    def host_leaves(self, seconds_left: float | None, moves: bool) -> None:
+        note(f"told {self.call_id} {seconds_left:.0f} s")
+
     def idle_for(self) -> float:
         return 0.0
 
@@ -48,12 +51,14 @@ async def create_agent() -> Agent:
     return Agent()
 
 
-async def join_call(agent: Any, call_type: str, call_id: str, seconds: float = 3600.0, deaf: bool = False) -> None:
+async def join_call(agent: Any, call_type: str, call_id: str, until_there: str = "", deaf: bool = False) -> None:
+    """The call lasts until the file `until_there` is there; without one, for ever."""
     agent.call_id = call_id
     note(f"joined {call_id}")
     while True:
         try:
-            await asyncio.sleep(seconds)
+            while not until_there or not Path(until_there).exists():
+                await asyncio.sleep(0.05)
             note(f"finished {call_id}")
             return
         except asyncio.CancelledError:

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.serve.test_process import Served, served
 
 AGENT_FILE = Path(__file__).parents[2] / "agents" / "answering.py"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 async def start(server: Served, **parameters: object) -> str:
@@ -33,13 +33,13 @@ async def test_the_client_that_made_the_offer_gets_the_answer(tmp_path: Path, is
         }
         silent = await start(server, offer="silence")
         begun = time.monotonic()
-        told = await server.http.get(f"{silent}/answer?wait_seconds=0.5")
+        told = await server.http.get(f"{silent}/answer?wait_seconds=0.5", timeout=PATIENCE_SECONDS)
         assert (told.status_code, told.content) == (204, b"")
         assert time.monotonic() - begun >= 0.5
         waiting = asyncio.create_task(server.http.get(f"{silent}/answer?wait_seconds=30", timeout=PATIENCE_SECONDS))
         assert (await server.http.delete(silent)).status_code == 202
         assert (await waiting).status_code == 404
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 28
         server.process.terminate()
         await server.http.delete(session)
         assert await server.exit_code() == 0

@@ -102,7 +102,7 @@ async def test_an_application_of_ones_own_is_served_as_it_is(
     program = await Block("custom_instance")(Launchpad(control_plane, namespace, tmp_path))
     program.process.start()
     try:
-        async with aiohttp.ClientSession(program.url) as http, asyncio.timeout(30):
+        async with aiohttp.ClientSession(program.url) as http, asyncio.timeout(60):
             while "listening on" not in program.log:
                 assert program.process.running, program.log
                 await asyncio.sleep(0.05)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 AGENT_FILE = Path(__file__).with_name("agent_file.py")
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass
@@ -59,6 +59,11 @@ class Served:
                 assert self.process.running, self.log
                 await asyncio.sleep(0.05)
 
+    async def until_not_ready(self) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self.ready():
+                await asyncio.sleep(0.01)
+
     async def start(self, call_id: str, **parameters: Any) -> str:
         answer = await self.http.post(f"/calls/{call_id}/sessions", json={"parameters": parameters})
         assert answer.status_code == 201, answer.text
@@ -93,18 +98,20 @@ async def served(
 
 
 async def test_sigterm_lets_sessions_finish_and_starts_no_others(tmp_path: Path) -> None:
-    async with served(tmp_path) as server:
+    async with served(tmp_path, "--drain-timeout-seconds", "600") as server:
         await server.until_ready()
-        session_id = await server.start("room", seconds=2)
+        over = tmp_path / "over"
+        session_id = await server.start("room", until_there=str(over))
         server.process.terminate()
-        while await server.ready():
-            await asyncio.sleep(0.01)
+        await server.until_not_ready()
+        await server.until(lambda: "told room 600 s" in server.noted())
         answer = await server.http.get("/ready")
         assert (answer.status_code, answer.json()) == (503, {"detail": "Server is not ready to accept requests"})
         assert (await server.http.get("/health")).status_code == 200
         answer = await server.http.post("/calls/other/sessions")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert (await server.http.get(f"/calls/room/sessions/{session_id}")).status_code == 200
+        over.touch()
         assert await server.exit_code() == 0
         assert server.noted()[-2:] == ["finished room", "closed room"]
 
@@ -128,8 +135,7 @@ async def test_ctrl_c_and_a_second_signal_close_at_once(tmp_path: Path, numbers:
         await server.start("room")
         server.process.signal(numbers[0])
         if numbers[1:]:
-            while await server.ready():
-                await asyncio.sleep(0.01)
+            await server.until_not_ready()
             server.process.signal(numbers[1])
         assert await server.exit_code() == 0
         assert server.noted()[-1] == "closed room"

@@ -151,7 +151,7 @@ async def test_the_example_hears_the_question_calls_its_function_and_answers_alo
     def keep(event: UserTranscriptEvent | ToolCalledEvent | AgentTurnStartedEvent) -> None:
         events.append(event)
 
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(180):
         await program["join_call"](agent, "default", "call-1")
 
     (heard,) = [event.text for event in events if isinstance(event, UserTranscriptEvent) and event.final]
@@ -160,7 +160,7 @@ async def test_the_example_hears_the_question_calls_its_function_and_answers_alo
     assert (called.name, called.output) == ("get_weather", "The weather in Boston is sunny and 72°F.")
     (started,) = [event for event in events if isinstance(event, AgentTurnStartedEvent)]
     assert started.response_seconds is not None
-    assert 0.3 < started.response_seconds < 10.0  # how fast is for the bench: machines that test are busy
+    assert 0.3 < started.response_seconds < 60.0  # how fast is for the bench: machines that test are busy
     await assert_recorded(tmp_path / "session-1.wav")
     assert_measured(agent)
     assert "[session-1] transcript user: " in caplog.text
@@ -196,14 +196,14 @@ async def test_a_silent_caller_stays_until_the_session_is_closed() -> None:
         answered.set()
 
     session = asyncio.create_task(program["join_call"](agent, "default", "call-1"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         await agent.wait_joined()
         await answered.wait()
     assert not session.done()
     assert agent.idle_for() == 0.0
     assert agent.on_call_for() > 1.0
     await agent.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await session
 
 

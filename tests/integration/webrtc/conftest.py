@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from greenroom.agent.participants import Participant
     from greenroom.agent.video import VideoFrame
 
-DEADLINE_SECONDS = 20.0
-LEFTOVER_SECONDS = 5.0
+DEADLINE_SECONDS = 60.0
+LEFTOVER_SECONDS = 30.0
 
 
 class Sink:

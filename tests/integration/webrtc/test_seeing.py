@@ -17,7 +17,7 @@ from greenroom_core.clock import SystemClock
 if TYPE_CHECKING:
     from greenroom.agent.video import VideoFrame
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class Looker(VideoProcessor):

@@ -43,7 +43,7 @@ async def listening() -> AsyncIterator[int]:
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve([listener]))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not server.started:
                 await asyncio.sleep(0.01)
         yield listener.getsockname()[1]
@@ -60,7 +60,7 @@ def asking(*paths: str, last: str = "Connection: close\r\n") -> bytes:
 async def answered(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     return answer
@@ -77,7 +77,7 @@ async def test_a_long_answer_comes_whole_to_a_slow_reader() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         writer.write(asking("/long"))
         received = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while part := await reader.read(100_000):
                 received += part.count(b"x")
         writer.close()

@@ -43,7 +43,7 @@ class Sink:
         raise AssertionError
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await self.changed.wait()
                 self.changed.clear()

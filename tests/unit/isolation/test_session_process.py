@@ -43,7 +43,7 @@ async def test_without_memory_to_report_the_session_ends_and_says_why(monkeypatc
     far_reader, far_writer = await asyncio.open_unix_connection(sock=theirs)
     order = wire.Assign(pickle.dumps(Assignment("s1", "one")), 64 << 20, 0.05)
     full: Any = FullOnce(writer)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await SessionProcess(order, Recipe(create_agent, join_call), reader, full).run()
     writer.close()
     said = []

@@ -98,7 +98,7 @@ async def test_answer_that_takes_too_long_may_have_been_carried_out() -> None:
 
     async with serving(handler) as transport:
         with pytest.raises(TransportError) as failed:
-            await transport.send(Request("POST", "/x", body=b"{}"), 0.2)
+            await transport.send(Request("POST", "/x", body=b"{}"), 1.0)
     assert arrived.is_set()
     assert failed.value.sent is True
 
@@ -163,7 +163,7 @@ async def test_watch_that_falls_silent_is_given_up() -> None:
         await asyncio.sleep(30)
         return response
 
-    async with serving(handler) as transport, transport.stream(WATCH, 0.2) as stream:
+    async with serving(handler) as transport, transport.stream(WATCH, 1.0) as stream:
         assert await anext(stream.lines) == b"one"
         with pytest.raises(TransportError):
             await anext(stream.lines)

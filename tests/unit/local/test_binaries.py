@@ -168,7 +168,7 @@ def test_mirror_that_never_answers_is_given_up_soon(case: Case, mirror: Mirror) 
     case.put_go_on_path()
     before = time.monotonic()
     assert case.find(QUICK) == examine(case.cached, "build")
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30
     assert case.lines[0].endswith("did not answer within 0.4 s")
 
 

@@ -25,7 +25,7 @@ from greenroom_core.model.session import ANSWER_MAX_LENGTH
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-SHORT_TTL = 0.3
+SHORT_TTL = 1.0
 WILD_CALLS = [
     "*",
     "a/b",
@@ -312,7 +312,7 @@ class RegistryContract:
         assert await b.request_close("call", "s1") is True
         assert await a.get_close_requests({"s1": "call", "s2": "call"}) == ["s1"]
         if self.notifies:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 assert await woken.get() == ("call", "s1")
         assert woken.empty()
         assert await a.request_close("call", "s2") is True
@@ -333,7 +333,7 @@ class RegistryContract:
         async with SessionRegistry(store, ttl=SHORT_TTL) as a, SessionRegistry(other, ttl=SHORT_TTL) as b:
             await a.admit(info("s1"))
             assert await b.request_close("call", "s1")
-            deadline = time.monotonic() + 3 * SHORT_TTL
+            deadline = time.monotonic() + 1.5 * SHORT_TTL
             while time.monotonic() < deadline:  # no condition to wait for: nothing may change
                 await asyncio.sleep(0.02)
                 assert await b.get("call", "s1") is not None
@@ -360,7 +360,7 @@ class RegistryContract:
             await a.admit(info("s1"), max_concurrent_sessions=1)
             await b.register("other", "mine")
             assert ids(await b.list()) == {"s1", "mine"}
-            await until_not(lambda: b.get("call", "s1"), 20 * SHORT_TTL)
+            await until_not(lambda: b.get("call", "s1"))
             assert await b.get_for_call("call") == []
             (lost,) = await b.list("call")
             assert (lost.phase, lost.reason) == (Phase.FAILED, EndReason.POD_LOST)
@@ -372,7 +372,7 @@ class RegistryContract:
     async def test_a_living_one_stays_without_any_refresh(self, store: SessionKVStore, other: SessionKVStore):
         async with SessionRegistry(store, ttl=SHORT_TTL) as a, SessionRegistry(other) as b:
             await a.admit(info("s1"), max_concurrent_sessions=1)
-            deadline = time.monotonic() + 4 * SHORT_TTL
+            deadline = time.monotonic() + 2 * SHORT_TTL
             while time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
                 assert await b.get("call", "s1") is not None

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> Any:
     """What `condition` gives as soon as it is true."""
     async with asyncio.timeout(seconds):
         while not (outcome := await condition()):
@@ -17,7 +17,7 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) 
         return outcome
 
 
-async def until_not(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> None:
+async def until_not(condition: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> None:
     async def over() -> bool:
         return not await condition()
 
