@@ -194,9 +194,9 @@ class Agent:
         self._checkpoint.hear(tell)
 
     def before_leaving(self, goodbye: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
-        """Await `goodbye(reason)` when the host is about to end the call: its pod leaves (`Drained`; `Returned` if a new
-        agent goes on in another pod) or the session has lasted as long as it may (`MaxDuration`). It has about 8 s, to
-        `await agent.say("I have to go.")` for instance.
+        """Await `goodbye(reason)` when the host is about to end the call: its pod leaves (`Drained`; `Returned` if a
+        new agent goes on in another pod) or the session has lasted as long as it may (`MaxDuration`). It has about 8 s,
+        to `await agent.say("I have to go.")` for instance.
         """
         self._goodbye = goodbye
         return goodbye
