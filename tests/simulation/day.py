@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.kubectl import Object
 
 OPERATORS, APIS = 2, 2
-REST_SECONDS, FLEETS_REST_SECONDS = 400.0, 240.0
+REST_SECONDS, FLEETS_REST_SECONDS = 400.0, 600.0
 """How long sessions, and then fleets, may take to come to rest."""
 
 _LIMIT_SECONDS = DAY_SECONDS + REST_SECONDS + FLEETS_REST_SECONDS + 400.0
@@ -102,7 +102,8 @@ def _unfinished(cast: Cast, clients: Clients) -> list[str]:
 
 
 def _unsettled(cast: Cast) -> list[str]:
-    """Fleets that are not as they shall be. One pod of an old revision may stay until the new one has proven itself."""
+    """Fleets that are not as they shall be. Pods of an old revision stay until the new one has proven itself, which
+    takes five minutes where no session comes."""
     found = []
     for runtime in cast.kubectl.runtimes():
         name, spec = runtime["metadata"]["name"], runtime["spec"]

@@ -115,12 +115,12 @@ def _surplus(snapshot: FleetSnapshot, pods: Sequence[Pod], count: int) -> list[P
 
 
 def _outdated(snapshot: FleetSnapshot, current: Sequence[Pod], old: Sequence[Pod], wanted: int) -> list[Pod]:
-    """Empty pods of old revisions, as far as the new ones already stand in for them: all but one until the new
-    revision has proven itself, and none once its sessions fail."""
+    """Empty pods of old revisions, as far as the new ones already stand in for them: only those too many until the
+    new revision has proven itself, so that all is still there if it does not, and none once its sessions fail."""
     if snapshot.trial.failing and snapshot.fleet is not None and not snapshot.fleet.deleting:
         return []
     standing = sum(pod.ready for pod in current) + len(old) - wanted
-    kept = 0 if _proven(snapshot, current) or not wanted else 1
+    kept = 0 if _proven(snapshot, current) else wanted
     return _surplus(snapshot, old, min(standing, len(old) - kept))
 
 

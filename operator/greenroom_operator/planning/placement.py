@@ -33,6 +33,7 @@ class Rooms:
 
     def __init__(self, fleet: Fleet, pods: Iterable[Pod], tally: Tally, *, failing: bool = False) -> None:
         self._spread = fleet.runtime.spec.placement is Placement.SPREAD
+        self._newest = fleet.revision
         rooms = [Room(pod, tally.on_pod(pod.metadata.uid)) for pod in pods if takes_sessions(pod)]
         self._named = {room.pod.metadata.name: room for room in rooms}
         serve = {pod.metadata.uid for pod in serving(fleet, [room.pod for room in rooms], failing=failing)}
@@ -62,22 +63,23 @@ class Rooms:
         room = self._named.get(session.spec.pod_name or "")
         return room is not None and room.free <= 0 and may_be(session, room.pod)
 
-    def _rank(self, room: Room) -> tuple[int, bool, str, str]:
-        """Packed: the fullest pod first, so that others empty; Spread: the emptiest. Oldest first among equals."""
-        weight = room.taken if self._spread else -room.taken
+    def _rank(self, room: Room) -> tuple[bool, int, bool, str, str]:
+        """The newest revision first. Packed: the fullest pod, so that others empty; Spread: the emptiest. Oldest first
+        among equals."""
+        older = room.pod.revision != self._newest
+        weight = room.taken if self._spread and not older else -room.taken
         created = room.pod.metadata.creation_timestamp
-        return weight, not room.pod.busy, created.isoformat() if created else "", room.pod.metadata.uid
+        return older, weight, not room.pod.busy, created.isoformat() if created else "", room.pod.metadata.uid
 
 
-def serving(fleet: Fleet, pods: Sequence[Pod], *, failing: bool) -> list[Pod]:
-    """Those of `pods`, which all may take sessions, that the next ones go to.
+def serving(fleet: Fleet, pods: Sequence[Pod], *, failing: bool) -> Sequence[Pod]:
+    """Those of `pods`, which all may take sessions, that the next ones may go to.
 
-    Where the newest revision has no pod that is ready, or sessions fail on it, older ones serve: a bad template costs
-    few sessions, or none.
+    Older revisions take what the newest has no slot for: nobody waits for a rollout. Where sessions fail on the newest,
+    the older ones serve alone, so that a bad template costs few sessions.
     """
-    newest = [pod for pod in pods if pod.revision == fleet.revision]
     older = [pod for pod in pods if pod.revision != fleet.revision]
-    return (older or newest) if failing else (newest or older)
+    return older if failing and older else pods
 
 
 def takes_sessions(pod: Pod) -> bool:

@@ -38,9 +38,7 @@ def _in_the_way(condition: Condition) -> bool:
 
 
 def _pods(runtime: AgentRuntime, most: int) -> str:
-    status = runtime.status
-    if status.ready_pods < min(status.pods, most):
-        return f"{status.ready_pods} of its {status.pods} pods are ready"
-    if status.pods < most:
-        return f"it has {status.pods} pods and may come to {most}"
+    ready = runtime.status.ready_pods
+    if ready < most:
+        return f"{ready} of its pods are ready, and it may come to {most}"
     return f"all of its {most} pods are full" if most > 1 else "its one pod is full"

@@ -62,9 +62,9 @@ def share(part: IntOrPercent, of: int) -> int:
 def _enough(scaling: Autoscaling, slots: int, demand: Demand) -> int:
     used = demand.bound + demand.waiting
     pods = -(-(used + share(scaling.buffer_sessions, used)) // slots)
-    # In a rollout there is always a new pod for whoever comes next: else older ones would never be done.
-    fewest = max(scaling.min_pods, int(demand.rolling))
-    return min(max(fewest, pods), scaling.max_pods)
+    # In a rollout the newest revision has a slot for whoever comes next: else older ones would never be done.
+    rolling = demand.bound // slots + 1 if demand.rolling else 0
+    return min(max(scaling.min_pods, pods, rolling), scaling.max_pods)
 
 
 def _settled(before: Size, wanted: int, scaling: Autoscaling, now: float) -> Size:

@@ -111,12 +111,20 @@ class TestBind:
     def test_no_other_pod_is_used(self, unfit: Any) -> None:
         assert binds(snapshot([session()], [unfit], of=fleet())) == {}
 
-    def test_older_revisions_serve_until_a_pod_of_the_newest_is_ready(self) -> None:
+    def test_older_revisions_take_what_the_newest_has_no_slot_for(self) -> None:
         old, coming = pod("old", revision="older"), pod("new", ready=False)
         assert binds(snapshot([session()], [old, coming], of=fleet())) == {"s1": "old"}
+        assert binds(snapshot([session()], [old, pod("new", busy=True)], of=fleet())) == {"s1": "new"}
         full = pod("new", slots=1)
         held = session("s2", **{**RUNNING, "pod_name": "new", "pod_uid": "uid-new"})
-        assert binds(snapshot([session(), held], [old, full], of=fleet())) == {}
+        assert binds(snapshot([session(), held], [old, full], of=fleet())) == {"s1": "old"}
+
+    @pytest.mark.parametrize("placement", [Placement.PACKED, Placement.SPREAD])
+    def test_older_revisions_are_filled_one_by_one_so_that_the_others_empty(self, placement: Placement) -> None:
+        olds = [pod("o1", revision="older", slots=4), pod("o2", revision="older", slots=4)]
+        held = session("h", **{**RUNNING, "pod_name": "o2", "pod_uid": "uid-o2"})
+        waiting = [session(f"s{number}") for number in range(3)]
+        assert set(binds(snapshot([held, *waiting], olds, of=fleet(placement=placement))).values()) == {"o2"}
 
     def test_packed_fills_the_fullest_pod_first(self) -> None:
         pods = [pod("empty"), pod("half"), pod("full", slots=1)]

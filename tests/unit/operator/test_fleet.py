@@ -128,7 +128,8 @@ def test_old_revisions_leave_when_empty_and_replaced() -> None:
     waiting = plan_fleet(seen(*old, of=fleet(replicas=2)))
     assert (waiting.create, deleted(waiting)) == (1, []), "as many as maxSurge allows"
     new = [pod("new1"), pod("new2")]
-    assert deleted(plan_fleet(seen(*old, *new, of=fleet(replicas=2)))) == ["old1"]
+    assert deleted(plan_fleet(seen(*old, *new, of=fleet(replicas=2)))) == [], "nothing is known of the new revision"
+    assert deleted(plan_fleet(seen(*old, *new, of=fleet(replicas=2), trial=Trial(started=1)))) == ["old1"]
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ SCALED = fleet(scaling=Autoscaling(max_pods=3))
         (fleet(scaling=Autoscaling(max_pods=0)), "NoFreeSlot", "its maxPods is 0"),
         (with_status(fleet(replicas=1), pods=1, ready_pods=1), "NoFreeSlot", "its one pod is full"),
         (with_status(SCALED, pods=3, ready_pods=3), "NoFreeSlot", "all of its 3 pods are full"),
-        (with_status(SCALED, pods=2, ready_pods=1), "NoFreeSlot", "1 of its 2 pods are ready"),
-        (with_status(SCALED, pods=2, ready_pods=2), "NoFreeSlot", "it has 2 pods and may come to 3"),
+        (with_status(SCALED, pods=2, ready_pods=1), "NoFreeSlot", "1 of its pods are ready, and it may come to 3"),
+        (with_status(SCALED, pods=2, ready_pods=2), "NoFreeSlot", "2 of its pods are ready, and it may come to 3"),
         (
             with_status(SCALED, "PodsNotStarting", "pod p: ErrImagePull: no such image", pods=1),
             "PodsNotStarting",

@@ -44,10 +44,11 @@ def test_room_for_those_who_are_there_who_wait_and_who_may_come(
     assert sized(spec(**scaling), Demand(bound, waiting), Size(0), 1000.0).pods == pods
 
 
-def test_while_older_revisions_hold_calls_there_is_a_pod_of_the_newest() -> None:
+def test_while_older_revisions_hold_calls_the_newest_has_a_slot_for_who_comes_next() -> None:
     of = spec(buffer_sessions=0)
     assert sized(of, Demand(0, 0, rolling=True), Size(0), 0.0).pods == 1
-    assert sized(of, Demand(11, 0, rolling=True), Size(0), 0.0).pods == 2
+    assert sized(of, Demand(9, 0, rolling=True), Size(0), 0.0).pods == 1
+    assert sized(of, Demand(10, 0, rolling=True), Size(0), 0.0).pods == 2
     assert sized(spec(buffer_sessions=0, max_pods=0), Demand(0, 0, rolling=True), Size(0), 0.0).pods == 0
 
 
