@@ -69,7 +69,7 @@ async def test_kubectl_drain_waits_for_the_calls_of_its_node_and_cuts_none(
     """Nobody helps: the call ends by itself, the busy label goes a minute later, and only then does the drain end."""
     async with stacked(FleetPlan(pods=2, slots=2), tolerance=EVICTING) as stack:
         await stack.kubectl.apply(budget)
-        live = (await stack.api.start("live", parameters={"finish_seconds": 15})).session_id
+        live = (await stack.api.start("live", parameters={"finish_seconds": 12})).session_id
         busy = events.status(await stack.until_phase(live, "Running"))["podName"]
         first = set(stack.open_pods())
         async with ProcessNode(
