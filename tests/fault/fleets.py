@@ -26,6 +26,7 @@ FLEET = FleetPlan(pods=3, slots=8)
 SCALING = {"minPods": 1, "maxPods": 4, "bufferSessions": 2, "scaleDownDelaySeconds": 5}
 WAVE = FleetPlan(pods=1, slots=4, autoscaling=SCALING)
 PASSING = FleetPlan(name="passing", pods=2, slots=4)
+MAX_SURGE = 1
 ENOUGH_STARTS = 20
 _NEWS_SECONDS = 200.0  # a pod leaves no sooner than a minute after its last session, and makes room for one more
 
@@ -64,10 +65,17 @@ def present_release(stack: Stack) -> FleetPlan:
 
 
 async def rolled_out(scene: Scene) -> None:
-    """To the end, but for the pod that is held by those who stay."""
+    """To the end, but for the pods that are held by those who stay: so many fewer there may be of the new revision."""
     stack, before = scene.stack, pods(scene.stack)
     await stack.apply_fleet(another_release(scene))
-    await until(scene, lambda: len(set(stack.open_pods()) - before) >= FLEET.pods, "the fleet on its new revision")
+
+    def complete() -> bool:
+        old = before & pods(stack)
+        held = {pod for pod in old if has_a_session(stack, {pod})}
+        room = FLEET.pods + MAX_SURGE - len(held)
+        return old == held and len(set(stack.open_pods()) - before) >= min(FLEET.pods, room)
+
+    await until(scene, complete, "the fleet on its new revision")
     await until(scene, lambda: has_a_session(stack, pods(stack) - before), "a session on the new revision")
 
 
