@@ -1,4 +1,4 @@
-"""Renders what the Helm chart takes from the model: copies of the CRDs, and the rules of its Roles.
+"""Renders what the Helm chart takes from the model: copies of the CRDs, the rules of its Roles, its admission policies.
 
 The chart's templates read `files/roles.yaml`: a verb is written down in `greenroom_core.model.roles`, nowhere else.
 """
@@ -6,9 +6,9 @@ The chart's templates read `files/roles.yaml`: a verb is written down in `greenr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from greenroom_core.model import roles
+from greenroom_core.model import admission, roles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,15 +31,25 @@ CLUSTER_ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
 }
 """Its ClusterRoles, likewise."""
 
-_HEAD = "# Rendered from greenroom_core.model.roles by `make generate`; edit the list there, not this file.\n"
-
 
 def rendered(crds: Mapping[str, str]) -> dict[Path, str]:
     """Each generated file of the chart with the text that belongs in it; `crds` are texts by file name."""
     import yaml
 
     rules = {name: list(rules) for name, rules in {**ROLES, **CLUSTER_ROLES}.items()}
-    text = _HEAD + yaml.safe_dump(rules, sort_keys=False, width=110)
+    text = yaml.safe_dump(rules, sort_keys=False, width=110)
     return {CHART_FOLDER / "crds" / name: crd for name, crd in crds.items()} | {
-        CHART_FOLDER / "files" / "roles.yaml": text
+        CHART_FOLDER / "files" / "roles.yaml": _head("roles") + text,
+        CHART_FOLDER / "files" / "admission.yaml": _head("admission") + yaml.safe_dump_all(policies(), sort_keys=False),
     }
+
+
+def policies() -> list[dict[str, Any]]:
+    """With words in place of what only a release knows; the chart's template puts that in."""
+    state = admission.run_state("__NAME__-run-state", "__NAMESPACE__", "__OPERATOR__")
+    sessions = admission.own_sessions("__NAME__-own-sessions", "__NAMESPACE__", "__OPERATOR__", "__API__")
+    return [body for policy in (state, sessions) for body in (policy, admission.binding(policy))]
+
+
+def _head(module: str) -> str:
+    return f"# Rendered from greenroom_core.model.{module} by `make generate`; edit that, not this file.\n"

@@ -40,6 +40,7 @@ VALUE_SETS: Mapping[str, Body] = {
     "no demo": {"demo": {"enabled": False}},
     "callers by keys, nothing for the whole cluster": {
         "userRoles": False,
+        "admissionPolicies": False,
         "operator": {"watchNodes": False},
         "api": {
             "auth": {

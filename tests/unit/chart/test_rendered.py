@@ -12,7 +12,7 @@ import yaml
 
 from greenroom_api.settings import ApiSettings, AuthMode, AuthSettings, TurnSettings
 from greenroom_core import cli
-from greenroom_core.model import names, roles
+from greenroom_core.model import admission, names, roles
 from greenroom_core.model.runtime import AgentRuntime, Placement
 from greenroom_core.model.session import RestartPolicy
 from greenroom_core.settings import load
@@ -23,7 +23,8 @@ from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, enviro
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
-_CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
+_POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+_CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding", *_POLICIES)
 
 
 def cluster_wide(values: Body) -> dict[str, tuple[roles.Rule, ...]]:
@@ -71,6 +72,10 @@ def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm:
         expected.add(("ClusterRole", f"calls-line-1-{name}-{role}"))
         if not role.startswith("user-"):
             expected.add(("ClusterRoleBinding", f"calls-line-1-{name}-{role}"))
+    if values.get("admissionPolicies", True):
+        expected |= {
+            (kind, f"calls-line-1-{name}-{part}") for kind in _POLICIES for part in ("run-state", "own-sessions")
+        }
     if auth_mode(values) != "none" and not values.get("api", {}).get("auth", {}).get("closeTokenSecret"):
         expected.add(("Secret", f"line-1-{name}-api-close-tokens"))
     assert {(body["kind"], body["metadata"]["name"]) for body in bodies} == expected
@@ -126,6 +131,20 @@ def test_for_the_whole_cluster_nodes_callers_and_people_s_roles_unless_they_are_
         )
         if name in wanted
     }
+
+
+def test_the_policies_are_the_model_s_with_the_release_s_names(helm: Helm) -> None:
+    bodies = helm.render({}, release="line", namespace="calls")
+    operator, api = "line-greenroom-operator", "line-greenroom-api"
+    for policy in (
+        admission.run_state("calls-line-greenroom-run-state", "calls", operator),
+        admission.own_sessions("calls-line-greenroom-own-sessions", "calls", operator, api),
+    ):
+        for body in (policy, admission.binding(policy)):
+            made = of_kind(bodies, body["kind"])[body["metadata"]["name"]]
+            assert made["spec"] == body["spec"]
+    accounts = of_kind(bodies, "ServiceAccount")
+    assert {operator, api} <= set(accounts)
 
 
 def test_people_s_roles_are_part_of_the_cluster_s_and_never_hold_status(helm: Helm) -> None:
