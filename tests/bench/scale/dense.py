@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.bench.floor import Floor
+    from tests.invariants.events import Event
 
     from greenroom_local.control_plane import ControlPlane
 
 SLOTS = 1000
+JOINED_SECONDS = 300.0
 PARAMETERS = {"join_seconds": 0.02}
 
 
@@ -73,7 +75,7 @@ async def measured(plane: ControlPlane, directory: Path, floor: Floor, slots: in
         starts = (stack.api.start(f"dense-{number}", parameters=PARAMETERS) for number in range(slots))
         answers = await asyncio.gather(*starts)
         seconds = time.monotonic() - begun
-        await stack.recorder.until(lambda: _all_joined(stack, slots), 60, f"{slots} sessions in their calls")
+        await stack.recorder.until(Joined(stack.recorder.events, slots), JOINED_SECONDS, f"{slots} sessions in calls")
         cost = Cost.between(slots, before, await meter.read())
         (pod,) = stack.open_pods()
         memory = memory_mb(stack.node.pid(pod))
@@ -90,8 +92,21 @@ async def measured(plane: ControlPlane, directory: Path, floor: Floor, slots: in
     )
 
 
-def _all_joined(stack: Stack, count: int) -> bool:
-    return sum("joinedAt" in events.status(body) for body in stack.recorder.sessions()) >= count
+class Joined:
+    """Whether so many sessions have joined; each event is looked at once, however often it is asked."""
+
+    def __init__(self, recording: list[Event], count: int) -> None:
+        self._recording = recording
+        self._count = count
+        self._looked_at = 0
+        self._joined: set[str] = set()
+
+    def __call__(self) -> bool:
+        for event in self._recording[self._looked_at :]:
+            if "joinedAt" in events.status(event.body):
+                self._joined.add(event.uid)
+        self._looked_at = len(self._recording)
+        return len(self._joined) >= self._count
 
 
 def _waits(body: Any) -> bool:
