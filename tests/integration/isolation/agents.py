@@ -69,6 +69,9 @@ class StubAgent:
         if self._journal:
             _append(self._journal, text)
 
+    def host_leaves(self, seconds_left: float | None, moves: bool) -> None:
+        self.note(f"host leaves in {seconds_left:.0f} s, moves: {moves}")
+
     def idle_for(self) -> float:
         return 0.0
 
@@ -109,6 +112,8 @@ async def _do(what: str) -> None:
             await asyncio.Event().wait()
         case "finish":
             await asyncio.sleep(0.05)
+        case "linger":
+            await asyncio.sleep(1.5)
         case "exit":
             os._exit(3)
         case "sys.exit":

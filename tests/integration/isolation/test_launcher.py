@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from greenroom_core.model.phases import Phase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 MANY = 10
 
@@ -30,7 +32,7 @@ async def launcher() -> AsyncIterator[AgentLauncher]:
         join_call,
         max_concurrent_sessions=MANY,
         maintenance_interval=0.2,
-        start_timeout_seconds=10,
+        start_timeout_seconds=30,
         leave_timeout_seconds=2,
         isolation="process",
     )
@@ -58,7 +60,7 @@ async def test_figures_reach_the_registry(launcher: AgentLauncher) -> None:
         info = await launcher.get_session_info("call", session.id)
         return info is not None and (info.metrics.to_dict()["llm_output_tokens__total"] or 0) > 21
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await talks():
             await asyncio.sleep(0.05)
     assert session.on_call_for() > 0
@@ -92,6 +94,23 @@ async def test_a_start_that_takes_too_long() -> None:
     async with launcher:
         with pytest.raises(StartTimedOut):
             await launcher.start_session("call", parameters={"build": "hang"})
+
+
+async def test_a_drain_tells_the_agents_in_their_processes(launcher: AgentLauncher, tmp_path: Path) -> None:
+    """Those that are built in the meantime, too."""
+    journals = [tmp_path / "built", tmp_path / "building"]
+    await launcher.start_session("call", parameters={"journal": str(journals[0])})
+    await launcher.begin_session("call", parameters={"journal": str(journals[1]), "build": "linger"})
+    draining = asyncio.create_task(launcher.drain(timeout=60.0))
+    for journal, told in zip(journals, ("60", "5[89]"), strict=True):
+        await until(lambda journal=journal, told=told: journal.exists() and _told(journal, told))  # type: ignore[misc]
+    for session in launcher.sessions:
+        await launcher.close_session(session.id)
+    assert await draining
+
+
+def _told(journal: Path, seconds: str) -> bool:
+    return re.search(f"^host leaves in {seconds} s, moves: False$", journal.read_text(), re.MULTILINE) is not None
 
 
 async def test_a_drain_leaves_nobody(launcher: AgentLauncher) -> None:
