@@ -76,7 +76,7 @@ async def test_the_methods_of_the_table() -> None:
         await two.start_session("third")
     assert not await two.close_session(session.id), "close_session is local"
     await two.request_close_session("call", session.id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.wait([session.task])
         while one.get_session(session.id) is not None:
             await asyncio.sleep(0.01)

@@ -31,7 +31,7 @@ RULES = {
     RUNTIME_ACCOUNT: roles.RUNTIME,
 }
 CLUSTER_RULES = {OPERATOR_ACCOUNT: roles.OPERATOR_NODES, API_ACCOUNT: roles.API_REVIEWS}
-_READY_SECONDS = 30.0
+_READY_SECONDS = 60.0
 
 
 async def install_accounts(
@@ -111,7 +111,7 @@ class Program:
         try:
             async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
                 while not await self._answers(session, "/ready"):
-                    assert self.process.running, f"{self.name} has ended:\n{self.process.last_lines(30)}"
+                    assert self.process.running, f"{self.name} has ended with {self.process.exit_code}:\n{self.process.last_lines(30)}"
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{self.name} is not ready:\n{self.process.last_lines(30)}") from None

@@ -28,7 +28,7 @@ async def test_the_first_curl_of_the_notes_starts_a_session(
 ) -> None:
     release = Release(helm, cluster, namespace)
     await release.install(VALUES)
-    async with ProcessNode(cluster, namespace, tmp_path / "node") as node, asyncio.timeout(40):
+    async with ProcessNode(cluster, namespace, tmp_path / "node") as node, asyncio.timeout(180):
         (tmp_path / "key").write_text("k" * 32)
         for pod in pods(release, tmp_path / "key"):
             await cluster.admin.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
