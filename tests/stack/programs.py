@@ -111,7 +111,9 @@ class Program:
         try:
             async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
                 while not await self._answers(session, "/ready"):
-                    assert self.process.running, f"{self.name} has ended with {self.process.exit_code}:\n{self.process.last_lines(30)}"
+                    assert self.process.running, (
+                        f"{self.name} has ended with {self.process.exit_code}:\n{self.process.last_lines(30)}"
+                    )
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{self.name} is not ready:\n{self.process.last_lines(30)}") from None
