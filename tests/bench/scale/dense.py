@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from greenroom_local.control_plane import ControlPlane
 
 SLOTS = 1000
-JOINED_SECONDS = 300.0
+JOINED_SECONDS = SETTLED_SECONDS = 300.0
 PARAMETERS = {"join_seconds": 0.02}
 
 
@@ -80,6 +80,7 @@ async def measured(plane: ControlPlane, directory: Path, floor: Floor, slots: in
         (pod,) = stack.open_pods()
         memory = memory_mb(stack.node.pid(pod))
         waited = {event.uid for event in stack.recorder.events if _waits(event.body)}
+        await stack.settle(SETTLED_SECONDS)
     return Dense(
         slots,
         dict(Counter(answer.status for answer in answers)),
