@@ -37,18 +37,19 @@ def main() -> int:
     parser.add_argument("--tries", type=int, help="of each case, instead of its own number")
     parser.add_argument("--only", metavar="CASE", help="cases and lineups whose name has this in it")
     parser.add_argument("--short", action="store_true", help="each case once, outages of 8 s")
+    parser.add_argument("--dir", type=Path, help="a folder for logs and journals, kept")
     options = parser.parse_args()
     lineups = chosen(options.only)
     if not lineups:
         parser.error(f"no case has {options.only!r} in its name")
     plan = Plan(tries=options.tries or (1 if options.short else None), short=options.short, say=Told().say)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        outcomes, tripped = runner.run(run(lineups, plan))
+        outcomes, tripped = runner.run(run(lineups, plan, options.dir))
     print("\n".join(["", *table(outcomes), "", *troubles(outcomes), *tripped, last_line(outcomes)]), flush=True)
     return 0 if all_well(outcomes) and not tripped else 1
 
 
-async def run(lineups: Sequence[Lineup], plan: Plan) -> tuple[list[Outcome], list[str]]:
+async def run(lineups: Sequence[Lineup], plan: Plan, kept: Path | None) -> tuple[list[Outcome], list[str]]:
     """All of them on one control plane: those that hurt only themselves two at a time, then the others."""
     outcomes: dict[str, list[Outcome]] = {lineup.name: [] for lineup in lineups}
     tripped: list[str] = []
@@ -64,7 +65,7 @@ async def run(lineups: Sequence[Lineup], plan: Plan) -> tuple[list[Outcome], lis
                 tripped.append(f"{lineup.name}: {type(error).__name__}: {error}")
 
     with tempfile.TemporaryDirectory(prefix="greenroom-fault-") as folder:
-        directory = Path(folder)
+        directory = kept or Path(folder)
         async with ControlPlane(find_binaries(), directory / "plane", unsafe_no_fsync=True) as plane:
             for path in sorted(CRDS.glob("*.yaml")):
                 await install(plane.admin, yaml.safe_load(path.read_text()))

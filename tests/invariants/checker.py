@@ -46,11 +46,8 @@ class Violation:
         return "\n    ".join((f"{self.rule}: {self.subject}: {self.text}", *self.history))
 
 
-def check(
-    recording: Sequence[Event], tolerance: Tolerance = CALM, answers: Iterable[KeyedAnswer] = ()
-) -> list[Violation]:
-    """What broke a promise; empty when all held."""
-    rules: tuple[Rule, ...] = (
+def rules(tolerance: Tolerance) -> tuple[Rule, ...]:
+    return (
         Capacity(),
         NoIdleWait(tolerance.quiet_seconds, tolerance.longest_seconds),
         Steps(),
@@ -59,11 +56,18 @@ def check(
         Refusals(tolerance.decision_seconds),
         Ends(),
     )
+
+
+def check(
+    recording: Sequence[Event], tolerance: Tolerance = CALM, answers: Iterable[KeyedAnswer] = ()
+) -> list[Violation]:
+    """What broke a promise; empty when all held."""
+    judges = rules(tolerance)
     found: list[tuple[str, str, str]] = []
     state = State()
     for step, state in replay(recording):
-        found += [(rule.name, uid, text) for rule in rules for uid, text in rule.see(step, state)]
-    found += [(rule.name, uid, text) for rule in rules for uid, text in rule.finish(state)]
+        found += [(rule.name, uid, text) for rule in judges for uid, text in rule.see(step, state)]
+    found += [(rule.name, uid, text) for rule in judges for uid, text in rule.finish(state)]
     violations = _told(found, recording)
     return violations + [Violation("I7 keys", name, text, ()) for name, text in differing(answers)]
 
