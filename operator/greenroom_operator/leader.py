@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from greenroom_operator.cluster.lease import Leadership
     from greenroom_operator.cluster.nodes import CordonedNodes
     from greenroom_operator.metrics import OperatorMetrics
+    from greenroom_operator.planning.figures import FleetFigures
     from greenroom_operator.planning.values import Fleet, RuntimeKey
 
 
@@ -86,6 +87,9 @@ class Leader:
             group.create_task(self._scheduler.run())
             group.create_task(self._fleets.run())
             group.create_task(self._events.run())
+
+    def figures(self) -> dict[RuntimeKey, FleetFigures]:
+        return self._fleets.figures()
 
     def on_session(self, change: Change[AgentSession]) -> None:
         self.term.on_session(change, self._clock.wall())

@@ -5,14 +5,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
+
+    from prometheus_client.metrics_core import Metric
 
     from greenroom_core.kube.errors import Refused
     from greenroom_core.model.session import AgentSession
+    from greenroom_operator.planning.figures import FleetFigures
+    from greenroom_operator.planning.values import RuntimeKey
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+_OF_FLEETS = {
+    "sessions": "Sessions that hold a slot.",
+    "waiting_sessions": "Sessions that have no pod.",
+    "oldest_wait_seconds": "How long the longest waiting of them has waited.",
+    "slots": "Slots of the pods that are there.",
+    "free_slots": "Slots that the next sessions may take.",
+    "desired_pods": "Pods of the newest revision that are to be there.",
+    "pods": "Pods that are there and not leaving.",
+    "ready_pods": "Those of them that are ready.",
+}
+
+
+FLEET_SERIES = tuple(f"greenroom_fleet_{name}" for name in _OF_FLEETS)
+
+
+class FleetSeries(Collector):
+    """`greenroom_fleet_…{namespace,runtime}`: one series an AgentRuntime, for as long as it is there and `show` says
+    it. Only a leader knows them: a standby shows none, so that sums over replicas are right."""
+
+    def __init__(self) -> None:
+        self._figures: Mapping[RuntimeKey, FleetFigures] = {}
+
+    def show(self, figures: Mapping[RuntimeKey, FleetFigures]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        for series, (field, text) in zip(FLEET_SERIES, _OF_FLEETS.items(), strict=True):
+            family = GaugeMetricFamily(series, text, labels=["namespace", "runtime"])
+            for key, figures in self._figures.items():
+                family.add_metric(list(key), getattr(figures, field))
+            yield family
 
 
 class OperatorMetrics:
@@ -23,7 +63,8 @@ class OperatorMetrics:
         of = self.registry
         self.sessions = Gauge("greenroom_sessions", "Sessions by phase.", ["phase"], registry=of)
         self.waiting = Gauge("greenroom_sessions_waiting", "Sessions in the queue.", registry=of)
-        self.free_slots = Gauge("greenroom_free_slots", "Free slots of ready pods.", ["runtime"], registry=of)
+        self.fleets = FleetSeries()
+        of.register(self.fleets)
         self.leading = Gauge("greenroom_operator_leading", "1 while this replica leads.", registry=of)
         self.epoch = Gauge("greenroom_operator_epoch", "The Lease's transitions at the last take-over.", registry=of)
         self.feed_silence = Gauge(

@@ -21,8 +21,6 @@ from greenroom_operator.cluster.lease import Leadership
 from greenroom_operator.cluster.nodes import CordonedNodes
 from greenroom_operator.leader import Leader
 from greenroom_operator.metrics import OperatorMetrics
-from greenroom_operator.planning.cordons import closed
-from greenroom_operator.planning.placement import takes_sessions
 from greenroom_operator.planning.revision import revision
 from greenroom_operator.planning.values import Fleet, RuntimeKey, pod_runtime_key
 
@@ -120,18 +118,24 @@ class Operator:
 
     def measure(self) -> None:
         """Brings the gauges up to date."""
-        phases = Counter(session.status.phase for session in self._sessions.store)
-        for phase in Phase:
-            self.metrics.sessions.labels(phase.value).set(phases[phase])
         self.metrics.leading.set(int(self.leading))
         self.metrics.epoch.set(self.leadership.epoch)
         self.metrics.feed_silence.labels("sessions").set(self._sessions.silence_seconds)
         self.metrics.feed_silence.labels("pods").set(self._pods.silence_seconds)
         if self._nodes.watched:
             self.metrics.feed_silence.labels("nodes").set(self._nodes.silence_seconds)
-        self.metrics.waiting.set(self._leader.term.queues.length if self._leader is not None else 0)
-        for key, free in self._free_slots().items():
-            self.metrics.free_slots.labels("/".join(key)).set(free)
+        self._measure_what_is_led()
+
+    def _measure_what_is_led(self) -> None:
+        """A standby has nothing to say of it, so that sums over replicas are right."""
+        leader = self._leader
+        self.metrics.sessions.clear()
+        self.metrics.fleets.show(leader.figures() if leader is not None else {})
+        self.metrics.waiting.set(leader.term.queues.length if leader is not None else 0)
+        if leader is not None:
+            phases = Counter(session.status.phase for session in self._sessions.store)
+            for phase in Phase:
+                self.metrics.sessions.labels(phase.value).set(phases[phase])
 
     async def _term(self) -> None:
         try:
@@ -228,20 +232,11 @@ class Operator:
             self._leader.on_pod(change)
 
     def _on_node(self, name: str) -> None:
-        for key in dict.fromkeys(pod_runtime_key(pod) for pod in self._pods.store if pod.spec.node_name == name):
+        for key in {
+            pod_runtime_key(pod): None for pod in self._pods.store if pod.runtime and pod.spec.node_name == name
+        }:
             self._fleet_changed(key)
 
     def _fleet_changed(self, key: RuntimeKey) -> None:
         if self._leader is not None:
             self._leader.on_fleet(key)
-
-    def _free_slots(self) -> dict[RuntimeKey, int]:
-        free: Counter[RuntimeKey] = Counter(dict.fromkeys(self.fleets, 0))
-        if self._leader is not None:
-            for pod in filter(takes_sessions, self._pods.store):
-                key = pod_runtime_key(pod)
-                fleet = self.fleets.get(key)
-                if closed(pod, fleet, self._nodes.names) or (fleet is not None and fleet.deleting):
-                    continue
-                free[key] += max(pod.slots - self._leader.term.ledger.on_pod(pod.metadata.uid), 0)
-        return free

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from greenroom_operator.loops.alarm import Alarm
 from greenroom_operator.loops.fleet_pods import FleetPods
 from greenroom_operator.loops.fleet_statuses import FleetStatuses
 from greenroom_operator.loops.fleet_templates import FleetTemplates
+from greenroom_operator.planning.figures import figures
 from greenroom_operator.planning.fleet import KEPT_FINISHED_PODS, finished_to_delete, plan_fleet
 from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
 from greenroom_operator.planning.trial import Trial
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from greenroom_operator.cluster.writer import Writer
     from greenroom_operator.loops.busy_labels import BusyLabels
     from greenroom_operator.planning.drain import Hold
+    from greenroom_operator.planning.figures import FleetFigures
     from greenroom_operator.planning.fleet import FleetPlan
     from greenroom_operator.planning.values import Fleet, RuntimeKey
     from greenroom_operator.state.term import Term
@@ -88,6 +91,16 @@ class Fleets:
         if soon < self._all_at:
             self._all_at = soon
             self._alarm.ring()
+
+    def figures(self) -> dict[RuntimeKey, FleetFigures]:
+        """Of each AgentRuntime that there is, as they are now."""
+        pods: defaultdict[RuntimeKey, list[Pod]] = defaultdict(list)
+        for pod in self._pods.store:
+            pods[pod_runtime_key(pod)].append(pod)
+        return {
+            key: figures(fleet, self._snapshot(key, self._memory(key), pods[key]), self._term.queues.of(key))
+            for key, fleet in self._known.items()
+        }
 
     def _look_at_all(self) -> None:
         of_pods = (pod_runtime_key(pod) for pod in self._pods.store if pod.runtime)

@@ -1,4 +1,4 @@
-"""A changed template, with all three programs on virtual time: who serves, what is made, how it is stopped or undone."""
+"""A changed template, with all three programs on virtual time: who serves, what is made, how it is undone."""
 
 from __future__ import annotations
 
