@@ -121,7 +121,7 @@ class Fleets:
             self._show(snapshot.fleet, snapshot, plan, memory, group)
         elif not pods:
             del self._memories[key]
-        memory.size = plan.size
+        memory.size, self._term.sizes[key] = plan.size, plan.size.pods
 
     def _memory(self, key: RuntimeKey) -> FleetMemory:
         """What is known of another AgentRuntime that had the name holds for its successor in nothing."""

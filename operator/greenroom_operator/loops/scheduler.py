@@ -128,6 +128,7 @@ class Scheduler:
             unplaceable=term.unplaceable,
             failing={key for key in fleets if term.failing(key)},
             cordoned_nodes=self._nodes.names,
+            sizes=self._term.sizes,
         )
 
     def _start(self, action: Action, group: asyncio.TaskGroup) -> None:

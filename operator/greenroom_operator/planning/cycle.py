@@ -87,7 +87,7 @@ class _Cycle:
             if pod_runtime_key(pod) == key and not closed(pod, fleet, snapshot.cordoned_nodes)
         ]
         awake = [pod for pod in pods if pod.metadata.uid not in snapshot.resting]
-        rooms = Rooms(fleet, awake, snapshot.tally, failing=failing)
+        rooms = Rooms(fleet, awake, snapshot.tally, failing=failing, size=snapshot.sizes.get(key))
         to_come = partial(slots_to_come, fleet, pods, awake, snapshot.tally, failing=failing)
         patience = Patience(fleet, rooms, to_come)
         for session in admitted:

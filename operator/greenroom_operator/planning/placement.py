@@ -29,15 +29,18 @@ class Room:
 
 
 class Rooms:
-    """The free slots of one fleet during one cycle. `failing`: sessions fail at their start on the newest revision."""
+    """The free slots of one fleet during one cycle. `failing`: sessions fail at their start on the newest revision;
+    `size`: how many pods of it there are to be, None where that is not known."""
 
-    def __init__(self, fleet: Fleet, pods: Iterable[Pod], tally: Tally, *, failing: bool = False) -> None:
+    def __init__(
+        self, fleet: Fleet, pods: Iterable[Pod], tally: Tally, *, failing: bool = False, size: int | None = None
+    ) -> None:
         self._spread = fleet.runtime.spec.placement is Placement.SPREAD
-        self._newest = fleet.revision
         rooms = [Room(pod, tally.on_pod(pod.metadata.uid)) for pod in pods if takes_sessions(pod)]
         self._named = {room.pod.metadata.name: room for room in rooms}
         serve = {pod.metadata.uid for pod in serving(fleet, [room.pod for room in rooms], failing=failing)}
         self._open = [room for room in rooms if room.free > 0 and room.pod.metadata.uid in serve]
+        self._to_empty = _to_empty(rooms, fleet.revision, size)
         self._open.sort(key=self._rank)
 
     def take(self, session: AgentSession) -> Pod | None:
@@ -64,12 +67,24 @@ class Rooms:
         return room is not None and room.free <= 0 and may_be(session, room.pod)
 
     def _rank(self, room: Room) -> tuple[bool, int, bool, str, str]:
-        """The newest revision first. Packed: the fullest pod, so that others empty; Spread: the emptiest. Oldest first
-        among equals."""
-        older = room.pod.revision != self._newest
-        weight = room.taken if self._spread and not older else -room.taken
-        created = room.pod.metadata.creation_timestamp
-        return older, weight, not room.pod.busy, created.isoformat() if created else "", room.pod.metadata.uid
+        """Pods that are to empty come last. Packed: the fullest first, so that others empty; Spread: the emptiest.
+        Oldest first among equals."""
+        to_empty = room.pod.metadata.uid in self._to_empty
+        weight = room.taken if self._spread and not to_empty else -room.taken
+        return to_empty, weight, not room.pod.busy, *_age(room)
+
+
+def _to_empty(rooms: Sequence[Room], revision: str, size: int | None) -> set[str]:
+    """By uid: those of older revisions, and of the newest those beyond the fleet's size, the emptiest."""
+    newest = [room for room in rooms if room.pod.revision == revision]
+    newest.sort(key=lambda room: (-room.taken, *_age(room)))
+    stay = {room.pod.metadata.uid for room in newest[:size]}
+    return {room.pod.metadata.uid for room in rooms} - stay
+
+
+def _age(room: Room) -> tuple[str, str]:
+    created = room.pod.metadata.creation_timestamp
+    return created.isoformat() if created else "", room.pod.metadata.uid
 
 
 def serving(fleet: Fleet, pods: Sequence[Pod], *, failing: bool) -> Sequence[Pod]:

@@ -81,7 +81,8 @@ class Snapshot:
     something has changed; `lost` the uids of pods that a read has shown to be gone; `resting` those of pods that have
     given a session back a moment ago; `unplaceable` the uids of sessions of which a read of their only pod has shown
     that it will never take them, and why; `failing` the runtimes on whose newest revision sessions fail at their start;
-    `cordoned_nodes` the names of nodes that `kubectl cordon` has closed.
+    `cordoned_nodes` the names of nodes that `kubectl cordon` has closed; `sizes` how many pods of its newest revision
+    each fleet is to have, as far as that has been decided.
     """
 
     now: datetime
@@ -96,6 +97,7 @@ class Snapshot:
     unplaceable: Mapping[str, Ending] = field(default_factory=dict)
     failing: Container[RuntimeKey] = frozenset()
     cordoned_nodes: Container[str] = frozenset()
+    sizes: Mapping[RuntimeKey, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

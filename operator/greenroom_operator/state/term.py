@@ -34,6 +34,7 @@ class Term:
     `lost`: pods, by uid, that a read has shown to be gone. `unplaceable`: sessions, by uid, that their only pod will
     never take, and why; both are written by who examines pods. `labelling`: pods, by uid, whose busy label is on its
     way. `short`: sessions that any pod of the fleet might take and none has a slot for, as the last cycle counted them.
+    `sizes`: how many pods of its newest revision each fleet is to have, as it was last looked at.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Term:
         self.unplaceable: dict[str, Ending] = {}
         self.labelling: set[str] = set()
         self.short: dict[RuntimeKey, int] = {}
+        self.sizes: dict[RuntimeKey, int] = {}
         self._sessions = sessions
         self._fleets = fleets
         self._rebuild()

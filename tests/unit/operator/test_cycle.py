@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from msgspec import structs
-from tests.unit.operator.worlds import NOW, ago, fleet, pod, session, snapshot
+from tests.unit.operator.worlds import KEY, NOW, ago, fleet, pod, session, snapshot
 
 from greenroom_core.model import names
 from greenroom_core.model.meta import Condition, ConditionStatus
@@ -141,6 +141,14 @@ class TestBind:
         waiting = [session("a", age=3), session("b", age=2), session("c", age=1)]
         bound = binds(snapshot([*held, *waiting], pods, of=fleet(placement=Placement.SPREAD)))
         assert bound == {"a": "two", "b": "one", "c": "two"}
+
+    def test_in_a_fleet_that_is_to_shrink_spread_leaves_the_emptiest_pods_to_empty(self) -> None:
+        pods = [pod(name, slots=4) for name in ("a", "b", "c")]
+        held = [session(f"h{n}", **{**RUNNING, "pod_uid": f"uid-{name}"}) for n, name in enumerate("aabbc")]
+        waiting = [session(f"s{number}") for number in range(5)]
+        world = snapshot([*held, *waiting], pods, of=fleet(placement=Placement.SPREAD))
+        assert sorted(binds(world).values()) == ["a", "a", "b", "c", "c"]
+        assert sorted(binds(replace(world, sizes={KEY: 2})).values()) == ["a", "a", "b", "b", "c"], "c only at the last"
 
     def test_higher_priority_then_longer_wait_goes_first(self) -> None:
         waiting = [

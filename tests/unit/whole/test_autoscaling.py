@@ -16,6 +16,7 @@ from tests.unit.whole.test_nodes import add_node, cordon
 from greenroom_api.app import create_app
 from greenroom_core.kube.kinds import RUNTIMES
 from greenroom_core.model.phases import Phase
+from greenroom_core.model.reasons import EndReason
 
 if TYPE_CHECKING:
     from greenroom_api.backend import SessionBackend
@@ -144,6 +145,33 @@ def test_a_session_that_comes_while_its_pod_is_being_given_back_runs_all_the_sam
             assert (late.status.attempt, (await here.get("late")).status.phase) == (1, Phase.RUNNING)
 
     run_virtual(story(run_virtual(gives_back_after())))
+
+
+@pytest.mark.parametrize("placement", ["Packed", "Spread"])
+def test_a_fleet_shrinks_though_calls_never_cease_and_cuts_none(placement: str) -> None:
+    """From the emptiest pods: new sessions keep away from them, with Spread, too."""
+
+    async def story() -> None:
+        async with stage() as here:
+            here.start_operator()
+            scale = scaling(scaleDownDelaySeconds=60)
+            await here.create_runtime(replicas=None, autoscaling=scale, sessionsPerPod=4, placement=placement)
+            await running_sessions(here, 9)
+            await until_pods(here, 3)
+            for number in range(6):
+                await here.close(f"s{number}")
+            live = ["s6", "s7", "s8"]
+            for number in range(30):
+                await here.clock.sleep(20)
+                await here.create_session(f"n{number}", call=f"n{number}")
+                await here.until(f"n{number}", runs, seconds=2)
+                await here.close(live[0])
+                ended = await here.until(live[0], lambda s: s.ended)
+                assert (ended.status.reason, ended.status.attempt) == (EndReason.CLOSE_REQUESTED, 1)
+                live = [*live[1:], f"n{number}"]
+            assert len(await live_pods(here)) == 1
+
+    run_virtual(story())
 
 
 def test_maxpods_of_zero_makes_none_and_says_so() -> None:
