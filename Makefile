@@ -1,8 +1,8 @@
-# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale).
+# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale), SEEDS, START, SECONDS (simulate).
 PYTHON ?= python3
 DEV := $(PYTHON) $(dir $(abspath $(lastword $(MAKEFILE_LIST))))dev.py
 
-.PHONY: demo up test check bench bench-scale generate
+.PHONY: demo up test check bench bench-scale simulate generate
 
 demo: # one spoken session before your eyes, then the end
 	@$(DEV) demo

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.simulation.kubelets import BROKEN_IMAGE, CRASHING_IMAGE, IMAGE, NODES, OTHER_IMAGE
+from tests.simulation.programs import PodProgram
 from tests.simulation.script import TEAM, Event
 
 from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from tests.simulation.cast import Cast
     from tests.simulation.clients import Clients
     from tests.simulation.kubectl import Object
-    from tests.simulation.programs import ApiProgram, PodProgram, Program
+    from tests.simulation.programs import ApiProgram, Program, Road
 
 T = TypeVar("T")
 _IMAGES = (IMAGE, OTHER_IMAGE, BROKEN_IMAGE, CRASHING_IMAGE)
 _EVICT_EVERY_SECONDS = 2.0
 _NOT_READY_AFTER_SECONDS, _EVICTED_AFTER_SECONDS = 10.0, 20.0
 _MADE_AGAIN_SECONDS = 4.0
+_FOR_LONG_SECONDS = 50.0
 
 
 def template(image: str) -> Object:
@@ -39,6 +42,7 @@ class Happenings:
     dusk: bool = False
     _names: int = 0
     _wanted_runtimes: dict[str, Object] = field(default_factory=dict)
+    _silent: dict[Program, None] = field(default_factory=dict)
 
     def create_fleets(self) -> None:
         for name, spec in self.cast.script.fleets.items():
@@ -55,7 +59,7 @@ class Happenings:
         self.dusk = True
         cast.server.start()
         for program in cast.programs:
-            program.road.calm, program.road.lag_seconds, program.road.back_versions = True, 0.0, 0
+            program.road.clear()
             if program.alive:
                 self._connect(program)
                 program.process.go_on()
@@ -148,9 +152,15 @@ class Happenings:
         self._later(value["seconds"], go_on)
 
     def _cut_off(self, pick: float, value: Object) -> None:
-        if (program := self._who(value["who"], pick)) is not None:
+        for program in self._all(value["who"], pick):
             program.transport.hold()
-            self._later(value["seconds"], lambda: self._connect(program))
+            if isinstance(program, PodProgram) and value["seconds"] > _FOR_LONG_SECONDS:
+                # By then it may have lost what it was given, and does not know it.
+                self.cast.journal.deeds.lost_pods.add(program.uid)
+                self._silent[program] = None
+                self.cast.loop.call_later(value["seconds"], self._heard_again, program)
+            else:
+                self._later(value["seconds"], partial(self._connect, program))
 
     def _break_watches(self, pick: float, who: str) -> None:
         if (program := self._who(who, pick)) is not None:
@@ -161,13 +171,16 @@ class Happenings:
             program.transport.end_watches()
 
     def _lag(self, pick: float, value: Object) -> None:
-        if (program := self._who(value["who"], pick)) is not None:
-            program.road.lag_seconds = value["seconds"]
+        for program in self._all(value["who"], pick):
+            self._for_a_while(program.road, "lag_seconds", value["seconds"], value["for"])
 
-            def catch_up() -> None:
-                program.road.lag_seconds = 0.0
+    def _slow_writes(self, pick: float, value: Object) -> None:
+        for program in self._all(value["who"], pick):
+            self._for_a_while(program.road, "slow_seconds", value["seconds"], value["for"])
 
-            self._later(value["for"], catch_up)
+    def _lose_replies(self, pick: float, value: Object) -> None:
+        for program in self._all(value["who"], pick):
+            self._for_a_while(program.road, "loses_replies", True, value["for"])
 
     def _go_back(self, pick: float, value: Object) -> None:
         if (program := self._who(value["who"], pick)) is not None:
@@ -237,7 +250,7 @@ class Happenings:
         def back() -> None:
             kubelets.cut.discard(node)
             for program in kubelets.on(node):
-                program.transport.release()
+                self._connect(program)
 
         self.cast.loop.call_later(seconds, back)
 
@@ -305,10 +318,14 @@ class Happenings:
         self.cast.loop.call_later(seconds, unless_dusk)
 
     def _connect(self, program: Program) -> None:
-        """Unless its node is cut off."""
+        """Unless it, or its node, is cut off for longer."""
         held = next((h for h in self.cast.kubelets.held.values() if h.program is program), None)
-        if held is None or held.node not in self.cast.kubelets.cut:
+        if program not in self._silent and (held is None or held.node not in self.cast.kubelets.cut):
             program.transport.release()
+
+    def _heard_again(self, program: Program) -> None:
+        del self._silent[program]
+        self._connect(program)
 
     def _close_by_kubectl(self, name: str) -> None:
         self.cast.journal.deeds.closed.add(name)
@@ -328,6 +345,17 @@ class Happenings:
         for program in self.cast.kubelets.on(node):
             self.cast.journal.deeds.lost_pods.add(program.uid)
             self.cast.kubectl.delete(PODS, program.pod_name)
+
+    def _for_a_while(self, road: Road, what: str, value: Any, seconds: float) -> None:
+        before = getattr(road, what)
+        setattr(road, what, value)
+        self._later(seconds, lambda: setattr(road, what, before))
+
+    def _all(self, who: str, pick: float) -> Sequence[Program]:
+        if who == "every pod":
+            return self._pods()
+        program = self._who(who, pick)
+        return [] if program is None else [program]
 
     def _who(self, who: str, pick: float) -> Program | None:
         match who:

@@ -16,7 +16,7 @@ from tests.fakes.apiserver import FakeApiServer, Faults, refusal
 from tests.fakes.operator_shell import operator_in_shell
 from tests.fakes.processes import Process
 from tests.fakes.virtual_time import EPOCH, START_SECONDS, VirtualClock
-from tests.simulation.script import Clocks, Fault, Script
+from tests.simulation.script import FAULTY_REQUESTS, Fault, Place, Script
 
 from greenroom.hosts.pod import PodHost
 from greenroom.launcher import AgentLauncher
@@ -41,9 +41,9 @@ _REASONS = {500: "InternalError", 503: "ServiceUnavailable", 429: "TooManyReques
 class ProgramClock(VirtualClock):
     """Clocks that need not agree with anybody's: another time of day, another rate."""
 
-    def __init__(self, clocks: Clocks) -> None:
-        super().__init__(skew_seconds=clocks.skew_seconds)
-        self._boot_seconds, self._rate = clocks.boot_seconds, clocks.rate
+    def __init__(self, place: Place) -> None:
+        super().__init__(skew_seconds=place.skew_seconds)
+        self._boot_seconds, self._rate = place.boot_seconds, place.rate
 
     def wall(self) -> datetime:
         return EPOCH + timedelta(seconds=super().boot() - START_SECONDS + self.skew_seconds)
@@ -62,22 +62,34 @@ class ProgramClock(VirtualClock):
 
 
 class Road(Faults):
-    """`faults` by the number of the request. `told` hears of each request and how it ended."""
+    """`faults` by what the request is and its number among those. `told` hears of each request and its fault."""
 
-    def __init__(self, faults: Mapping[int, Fault], told: Callable[[Request, str], None]) -> None:
+    def __init__(
+        self, place: Place, faults: Mapping[str, Mapping[int, Fault]], told: Callable[[Request, str], None]
+    ) -> None:
         self.calm = False
-        self.lag_seconds = 0.0
+        self.lag_seconds = self._lag_seconds = place.lag_seconds
+        self.slow_seconds = 0.0
+        """So much longer do writes travel that are sent now."""
+        self.loses_replies = False
         self.back_versions = 0
         """So many versions before the one asked for the next watch begins."""
+        self._way_seconds = place.way_seconds
         self._faults = faults
         self._told = told
-        self._number = 0
+        self._numbers = dict.fromkeys(faults, 0)
         self._after: dict[int, Fault] = {}
 
+    def clear(self) -> None:
+        """All is well from now on, but that every way takes its time."""
+        self.calm, self.lag_seconds, self.back_versions = True, self._lag_seconds, 0
+        self.slow_seconds, self.loses_replies = 0.0, False
+
     async def before(self, request: Request) -> Answer | None:
-        self._number += 1
-        fault = self._faults.get(self._number) if not self.calm else None
+        fault = self._fault(request)
         self._told(request, fault.kind if fault is not None else "")
+        if self._way_seconds:
+            await asyncio.sleep(self._way_seconds)
         match fault:
             case None:
                 return None
@@ -93,12 +105,25 @@ class Road(Faults):
                 self._after[id(request)] = fault
         return None
 
+    def _fault(self, request: Request) -> Fault | None:
+        if self.calm:
+            return None
+        what = _what(request)
+        self._numbers[what] = number = self._numbers.get(what, 0) + 1
+        if what == "write" and self.slow_seconds:
+            return Fault("slow", self.slow_seconds)
+        if what == "write" and self.loses_replies:
+            return Fault("reply")
+        return self._faults.get(what, {}).get(number)
+
     async def after(self, request: Request, answer: Answer) -> Answer:
         match self._after.pop(id(request), None):
             case Fault("reply"):
                 raise TransportError("connection reset by peer")
             case Fault("late", seconds):
                 await asyncio.sleep(seconds)
+        if self._way_seconds:
+            await asyncio.sleep(self._way_seconds)
         return answer
 
     def watched(self, request: Request) -> Request:
@@ -112,6 +137,12 @@ class Road(Faults):
         return self.lag_seconds
 
 
+def _what(request: Request) -> str:
+    if "/leases" in request.path:
+        return "lease"
+    return "read" if request.method == "GET" else "write"
+
+
 class Program:
     """One process of ours; `alive` until it is killed or has ended."""
 
@@ -121,12 +152,12 @@ class Program:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once it is not alive any more: its connections break."""
         self.process = Process(name)
-        self.road = Road(
-            script.faults.get(name, {}), lambda r, fault: told(f"{name} {r.method} {r.path} {r.body!r} {fault}")
-        )
+        place = script.places.get(name, Place())
+        faults = {what: script.faults.get(f"{name} {what}", {}) for what in FAULTY_REQUESTS}
+        self.road = Road(place, faults, lambda r, fault: told(f"{name} {r.method} {r.path} {r.body!r} {fault}"))
         self.transport = server.transport(name)
         self.transport.faults = self.road
-        self.clock = ProgramClock(script.clocks.get(name, Clocks()))
+        self.clock = ProgramClock(place)
         self.world = World(self.clock, Random(f"{script.seed}/{name}"), self.transport)
         self.task: asyncio.Task[Any] | None = None
 
