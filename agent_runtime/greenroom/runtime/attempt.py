@@ -266,10 +266,10 @@ class Attempt:
         nobody wants its end and no agent is left behind: there must never be two."""
         session = self._writer.session
         unwanted = session.deleting or session.close_requested
-        left_behind = self.life is not None and bool(self.life.lingering)
+        left_behind = self.life is not None and any(not task.done() for task in self.life.lingering)
         if ending.reason is not EndReason.DRAINED or unwanted or left_behind or not self._may_move:
             return False
-        return self.restarts or self.held is None
+        return self.restarts or self.phase is Phase.SCHEDULED
 
     @property
     def _may_move(self) -> bool:

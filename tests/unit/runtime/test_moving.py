@@ -142,6 +142,47 @@ async def test_an_agent_that_will_not_leave_keeps_its_session_from_being_given_b
 
 
 @story
+async def test_a_goodbye_that_is_cut_off_keeps_no_session_from_being_given_back():
+    class Talkative(Told):
+        async def say_goodbye(self, reason: str) -> None:
+            await asyncio.sleep(1e6)
+
+    async with cluster(drain_timeout_seconds=DRAIN_SECONDS) as here:
+        here.file.make = Talkative
+        await here.create()
+        await here.bind(**MAY_MOVE)
+        await here.joined()
+        await drained(here)
+        assert (await here.get()).status.phase == "Pending"
+
+
+@story
+@pytest.mark.parametrize(("policy", "phase"), [("Never", "Closed"), ("OnPodLoss", "Pending")])
+async def test_an_agent_that_is_built_at_the_last_moment_and_slow_to_close(policy, phase):
+    """It has begun to leave, which only a session that may run again comes back from."""
+
+    async def build() -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            here.file.make = Slow
+
+    class Slow(Told):
+        async def close(self) -> None:
+            await asyncio.sleep(3)
+
+    async with cluster(drain_timeout_seconds=5) as here:
+        here.file.build = build
+        await here.create()
+        await here.bind(restartPolicy=policy)
+        await here.when(lambda: here.file.created != [])
+        draining = asyncio.create_task(drained(here))
+        await here.until("s1", lambda session: session.status.phase == "Closing")
+        await draining
+        assert (await here.get()).status.phase == phase
+
+
+@story
 async def test_an_end_that_is_asked_for_during_the_goodbye_is_an_end():
     async with cluster(drain_timeout_seconds=DRAIN_SECONDS) as here:
         talking = asyncio.Event()

@@ -209,7 +209,7 @@ class Stage:
             if not life.done():  # it may have been told to leave before it was ready
                 await self._show(pod, phase="Running", ready=True)
             await life
-            await self._node.delete(PODS, NAMESPACE, meta.name, uid=meta.uid, grace_period_seconds=0)
+            await self._forget(pod)
         finally:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
@@ -231,6 +231,7 @@ class Stage:
         raise RuntimeError("no model of that name")
 
     async def _forget(self, pod: Pod) -> None:
+        """Its process has ended; somebody may have removed it by force before."""
         with suppress(NotFound):
             await self._node.delete(PODS, NAMESPACE, pod.metadata.name, uid=pod.metadata.uid, grace_period_seconds=0)
 

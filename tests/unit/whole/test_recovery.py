@@ -99,6 +99,25 @@ def test_after_a_loss_a_session_runs_again_at_once_with_what_it_was_given_for_fo
     run_virtual(story())
 
 
+def test_an_agent_whose_pod_was_removed_by_force_leaves_at_its_first_contact() -> None:
+    """Its process does not know yet, and another pod has the session."""
+
+    async def story() -> None:
+        async with recorded() as (here, _):
+            await here.create_session("s1", **MAY_RUN_AGAIN)
+            first = await joined(here, "s1", 1)
+            [agent] = here.agents.agents[-1:]
+            await here.client.delete(PODS, NAMESPACE, first.status.pod_name or "", grace_period_seconds=0)
+            again = await joined(here, "s1", 2)
+            assert again.status.pod_name != first.status.pod_name
+            await here.when(lambda: agent.closes == 1, 1)
+            await here.clock.sleep(300)
+            assert (await here.get("s1")).status.attempt == 2
+            assert here.agents.agents[-1].closes == 0
+
+    run_virtual(story())
+
+
 def test_a_session_that_takes_its_pods_down_pauses_longer_and_longer_and_ends() -> None:
     async def story() -> None:
         async with recorded(limits={"maxSessionsPerCall": 1}) as (here, recorder):
