@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 def operator_in_shell(
     world: World, settings: Settings, identity: str
 ) -> tuple[Operator, Callable[[], Coroutine[Any, Any, None]]]:
-    """The operator, and what runs it until it is cancelled. Its Lease is in the namespace that it looks after."""
-    operator = Operator(world, settings, lease_namespace=settings.namespace, identity=identity)
+    """The operator, and what runs it until it is cancelled. Its Lease is in the namespace that it looks after, unless
+    the settings say where."""
+    place = settings.lease_namespace or settings.namespace
+    operator = Operator(world, settings, lease_namespace=place, identity=identity)
 
     def runtime_changed(change: Change[AgentRuntime]) -> None:
         if change.new is not None:
@@ -32,7 +34,7 @@ def operator_in_shell(
             meta = change.old.metadata
             operator.runtime_gone(meta.namespace, meta.name, meta.uid)
 
-    runtimes = Feed(KubeClient(world), RUNTIMES, Selection(settings.namespace), runtime_changed)
+    runtimes = Feed(KubeClient(world), RUNTIMES, Selection(settings.namespace or None), runtime_changed)
 
     async def run() -> None:
         async with asyncio.TaskGroup() as group:

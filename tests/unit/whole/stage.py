@@ -63,7 +63,7 @@ class Stage:
         self._seeds = Random(11)
         self._tasks: list[asyncio.Task[Any]] = []
         self._node = KubeClient(self.world("node", node=True), deadline_seconds=600)
-        self._pods: Feed[Pod] = Feed(self._node, PODS, Selection(NAMESPACE), self._pod_changed)
+        self._pods: Feed[Pod] = Feed(self._node, PODS, Selection(), self._pod_changed)
         self._lives: dict[str, asyncio.Task[None]] = {}
 
     def world(self, user: str, *, node: bool = False) -> World:
@@ -83,12 +83,12 @@ class Stage:
 
     def start_operator(self, identity: str = "operator", **settings: Any) -> tuple[Operator, asyncio.Task[Any]]:
         world = self.world(identity)
-        operator, run = operator_in_shell(world, Settings(namespace=NAMESPACE, **settings), identity)
+        operator, run = operator_in_shell(world, Settings(**{"namespace": NAMESPACE, **settings}), identity)
         return operator, self.start(run(), identity)
 
     @asynccontextmanager
-    async def api(self) -> AsyncIterator[ClusterBackend]:
-        async with ClusterBackend(self.world("api"), NAMESPACE) as backend:
+    async def api(self, namespace: str = NAMESPACE) -> AsyncIterator[ClusterBackend]:
+        async with ClusterBackend(self.world("api"), namespace) as backend:
             await self.when(lambda: backend.ready)
             yield backend
 
@@ -179,7 +179,7 @@ class Stage:
         if self._pods.store.get(meta.uid) is None:
             return  # deleted before a node could take it
         binding = {"metadata": {"name": meta.name}, **target}
-        await self._node.create(loose("/api/v1", "pods"), NAMESPACE, binding, f"{meta.name}/binding")
+        await self._node.create(loose("/api/v1", "pods"), meta.namespace, binding, f"{meta.name}/binding")
         failing = pod.spec.containers[0].get("image") == self.failing_image
         launcher = AgentLauncher(
             self._unbuildable if failing else self.agents.create_agent,
@@ -188,7 +188,7 @@ class Stage:
             **self.launcher_options,
         )
         settings = RuntimeSettings(
-            namespace=NAMESPACE,
+            namespace=meta.namespace,
             pod_name=meta.name,
             pod_uid=meta.uid,
             runtime=pod.runtime,
@@ -232,8 +232,9 @@ class Stage:
 
     async def _forget(self, pod: Pod) -> None:
         """Its process has ended; somebody may have removed it by force before."""
+        meta = pod.metadata
         with suppress(NotFound):
-            await self._node.delete(PODS, NAMESPACE, pod.metadata.name, uid=pod.metadata.uid, grace_period_seconds=0)
+            await self._node.delete(PODS, meta.namespace, meta.name, uid=meta.uid, grace_period_seconds=0)
 
     async def _show(self, pod: Pod, *, phase: str, ready: bool) -> None:
         condition = {
@@ -243,7 +244,8 @@ class Stage:
         }
         status = {"phase": phase, "podIP": "10.0.0.1", "conditions": [condition]}
         try:
-            await self._node.merge_patch(PODS, NAMESPACE, pod.metadata.name, {"status": status}, subresource="status")
+            meta = pod.metadata
+            await self._node.merge_patch(PODS, meta.namespace, meta.name, {"status": status}, subresource="status")
         except (NotFound, Conflict) as error:
             raise AssertionError(f"the node lost pod {pod.metadata.name}") from error
 
