@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import random
 import sys
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from greenroom_api import headers, server, talk
 from greenroom_api.app import create_app
@@ -17,6 +18,7 @@ from greenroom_api.instruments import Instruments
 from greenroom_api.settings import ApiSettings, AuthMode, AuthSettings, TurnSettings
 from greenroom_core import logs, settings
 from greenroom_core.clock import SystemClock
+from greenroom_core.event_loop import loop_factory
 from greenroom_core.kube import auth
 from greenroom_core.kube.http import HttpTransport
 from greenroom_core.world import World
@@ -82,9 +84,9 @@ def run(program: str, arguments: Sequence[str], app: FastAPI | None = None) -> N
                 f"GREENROOM_AUTH={who.auth} is for `greenroom api`: an agent file's API asks its own permission checks"
             )
         logs.set_up(chosen.log_level, chosen.log_format)
-        logger.info("settings: %s", dataclasses.asdict(chosen) | dataclasses.asdict(who))
+        logger.info("settings: %s", msgspec.to_builtins(chosen) | msgspec.to_builtins(who))
         listener = server.bind(chosen.host, chosen.port)
-        with asyncio.Runner(loop_factory=server.loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(chosen, turn, who, listener, app))
     except (settings.BadSetting, auth.NoCredentials, OSError) as problem:
         sys.exit(f"{program}: {problem}")

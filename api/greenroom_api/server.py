@@ -39,15 +39,6 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 class Server(uvicorn.Server):
     """Serves an application that has been equipped, and its backend with it.
 

@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import kopf
-import uvloop
 
 from greenroom_core import logs
+from greenroom_core.event_loop import loop_factory
 from greenroom_core.kube import auth
 from greenroom_core.settings import BadSetting, load
 from greenroom_operator.handlers import register
@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     logs.set_up(settings.log_level, settings.log_format)
     registry = kopf.OperatorRegistry()
     register(registry, Shell(settings, credentials))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(
             kopf.operator(
                 registry=registry,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from greenroom_core.event_loop import loop_factory
+
 
 def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
-    return type(loop).__module__.partition(".")[0] == "uvloop"
+    """uvloop's own, or one made of it."""
+    return any(kind.__module__.partition(".")[0] == "uvloop" for kind in type(loop).__mro__)
 
 
 def new_loop(uvloop: bool) -> asyncio.AbstractEventLoop:
-    if not uvloop:
-        return asyncio.new_event_loop()
-    from uvloop import new_event_loop
-
-    loop: asyncio.AbstractEventLoop = new_event_loop()
-    return loop
+    factory = loop_factory() if uvloop else None
+    return asyncio.new_event_loop() if factory is None else factory()

@@ -15,11 +15,12 @@ from greenroom.hosts.pod import PodHost
 from greenroom.runtime.program import CannotListen, opened
 from greenroom.runtime.settings import RuntimeSettings
 from greenroom_core import logs
+from greenroom_core.event_loop import loop_factory
 from greenroom_core.kube import auth
 from greenroom_core.settings import BadSetting, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from greenroom.launcher import AgentLauncher
 
@@ -36,7 +37,7 @@ def main(launcher: AgentLauncher, arguments: Sequence[str]) -> None:
     logs.set_up(settings.log_level, settings.log_format)
     collect_less_often()
     logger.info("settings: %s", " ".join(f"{name}={value}" for name, value in asdict(settings).items()))
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         problem, lingering = runner.run(_run(launcher, settings, credentials))
         if lingering:
             # Tasks that ignore their cancellation would keep the loop from ever closing.
@@ -58,14 +59,6 @@ async def _run(
     except CannotListen as error:
         return f"runtime: {error}", 0
     return None, host.lingering
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return,unused-ignore]
 
 
 def _exit_at_once(status: int) -> None:

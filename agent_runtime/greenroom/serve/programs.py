@@ -16,6 +16,7 @@ from greenroom_api import main, server, talk
 from greenroom_api.settings import TurnSettings
 from greenroom_core import settings
 from greenroom_core.clock import SystemClock
+from greenroom_core.event_loop import loop_factory
 
 if TYPE_CHECKING:
     import socket
@@ -71,7 +72,7 @@ def serve(
         access_log=True,
         drained=lambda: launcher.drain(drain_seconds),
     )
-    with asyncio.Runner(debug=debug or None, loop_factory=server.loop_factory()) as runner, listener:
+    with asyncio.Runner(debug=debug or None, loop_factory=loop_factory()) as runner, listener:
         stuck = runner.run(_until_the_end(web, listener))
         if stuck:
             # Tasks that ignore their cancellation would keep the loop from ever closing.
