@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.bench.scale.node import SimulatedNodes
 from tests.bench.scale.witness import Witness
 from tests.stack.fleet import RUNTIME_ACCOUNT, FleetPlan
+from tests.stack.meters import samples
 from tests.stack.programs import Launchpad, Program, install_accounts
 from tests.stack.rest import Rest
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 AT_A_TIME = 48
+READY_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 
 
@@ -151,6 +153,17 @@ class Field:
         await self._each(closing, close)
         await self.witness.until(lambda: not closing & self.witness.live, 60, "the end of sessions that were closed")
 
+    async def free_slots(self) -> int:
+        """As the operator knows them."""
+        page = await self.operators[0].metrics()
+        return int(sum(value for _, value in samples(page, "greenroom_fleet_free_slots")))
+
+    async def writes_for(self, purpose: str) -> int:
+        """Of the operator, on sessions."""
+        page = await self.operators[0].metrics()
+        found = samples(page, "greenroom_write_seconds_count")
+        return int(sum(value for labels, value in found if labels["purpose"] == purpose))
+
     def check(self) -> None:
         """Nothing was wrong so far, and no program tripped over itself."""
         assert not self.witness.wrongs, self.witness.wrongs[:20]
@@ -180,13 +193,15 @@ class Field:
 
     async def _until_pods_ready(self) -> None:
         told = 0
-        async with asyncio.timeout(30 + self.pods / 5):
+        async with asyncio.timeout(READY_SECONDS + self.pods / 2):
             while len(self._nodes.ready) < self.pods:
                 self._nodes.changed.clear()
                 await self._nodes.changed.wait()
                 if len(self._nodes.ready) >= told + 250:
                     told = len(self._nodes.ready)
                     self.say(f"{told} of {self.pods} pods ready")
+            while await self.free_slots() < self.pods * self.slots:
+                await asyncio.sleep(0.2)
 
     def _started(self, child: ChildProcess) -> ChildProcess:
         child.start()
