@@ -20,6 +20,7 @@ ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
     "operator-lease": roles.OPERATOR_LEASE,
     "api": roles.API,
     "runtime": roles.RUNTIME,
+    "uninstall": roles.UNINSTALL,
 }
 """The chart's Roles by the last part of their names."""
 

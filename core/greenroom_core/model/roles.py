@@ -45,6 +45,9 @@ API_REVIEWS: tuple[Rule, ...] = (
 """For the whole cluster, since callers are the cluster's: who asks the API, and what they may. Only where it asks the
 cluster for both."""
 
+UNINSTALL: tuple[Rule, ...] = (_rule(names.GROUP, "agentsessions agentruntimes", "list patch delete"),)
+"""Of what sees everything out before the operator goes."""
+
 RUNTIME: tuple[Rule, ...] = (
     # get list watch: the sessions bound here, and by name where in doubt. create: what its own launcher starts.
     # patch: close requests (annotations; the spec never changes). delete: own starts that are refused or withdrawn.

@@ -44,7 +44,7 @@ async def test_install_upgrade_uninstall(release: Release) -> None:
     assert stored["Deployment", "greenroom-api"]["spec"]["replicas"] == 3
     assert stored["AgentRuntime", "default"]["spec"]["replicas"] == 4
 
-    await release.helm("uninstall", "greenroom", "--cascade", "background")
+    await release.helm("uninstall", "greenroom", "--no-hooks", "--cascade", "background")
     for body in bodies:
         with pytest.raises(AdminError) as gone:
             await release.read(body)
@@ -61,7 +61,7 @@ async def test_a_cluster_that_has_never_seen_greenroom_gets_the_crds_first(helm:
         for body in release.rendered({}):
             assert await release.read(body)
         # The CRDs stay, or everybody's sessions would be gone with one release.
-        await release.helm("uninstall", "greenroom", "--cascade", "background")
+        await release.helm("uninstall", "greenroom", "--no-hooks", "--cascade", "background")
         runtimes = await fresh.admin.request("GET", "/apis/greenroom.dev/v1alpha1/agentruntimes")
         assert runtimes["items"] == []
 

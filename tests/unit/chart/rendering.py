@@ -41,6 +41,7 @@ VALUE_SETS: Mapping[str, Body] = {
     "callers by keys, nothing for the whole cluster": {
         "userRoles": False,
         "admissionPolicies": False,
+        "uninstall": {"enabled": False},
         "operator": {"watchNodes": False},
         "api": {
             "auth": {
@@ -151,9 +152,29 @@ class Helm:
         namespace: str = NAMESPACE,
         chart: Path = CHART,
     ) -> list[Body]:
-        """The chart's objects. Raises :class:`Refused`."""
+        """The release's objects, without those of its hooks. Raises :class:`Refused`."""
+        bodies = self._everything(values, *more, release=release, namespace=namespace, chart=chart)
+        return [body for body in bodies if not hook(body)]
+
+    def hooks(self, values: Body) -> list[Body]:
+        """What helm makes and removes beside the release. Raises :class:`Refused`."""
+        return [body for body in self._everything(values) if hook(body)]
+
+    def _everything(
+        self,
+        values: Body,
+        *more: str,
+        release: str = "greenroom",
+        namespace: str = NAMESPACE,
+        chart: Path = CHART,
+    ) -> list[Body]:
         text = self.run("template", release, str(chart), "--namespace", namespace, *more, values=values)
         return [body for body in yaml.safe_load_all(text) if body]
+
+
+def hook(body: Body) -> str:
+    """When helm makes it, if it is a hook's."""
+    return str(body["metadata"].get("annotations", {}).get("helm.sh/hook", ""))
 
 
 def helm_or_failure() -> Helm:

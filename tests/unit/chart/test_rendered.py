@@ -18,8 +18,9 @@ from greenroom_core.model.session import RestartPolicy
 from greenroom_core.settings import load
 from greenroom_operator.planning.revision import revision
 from greenroom_operator.settings import Settings
+from greenroom_operator.uninstall import UninstallSettings
 
-from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, environment, of_kind, pod_templates
+from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, environment, hook, of_kind, pod_templates
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
@@ -145,6 +146,33 @@ def test_the_policies_are_the_model_s_with_the_release_s_names(helm: Helm) -> No
             assert made["spec"] == body["spec"]
     accounts = of_kind(bodies, "ServiceAccount")
     assert {operator, api} <= set(accounts)
+
+
+def test_before_the_release_goes_a_job_sees_everything_out(helm: Helm) -> None:
+    bodies = helm.hooks({"fullnameOverride": "g", "uninstall": {"drainSeconds": 600}})
+    assert {(body["kind"], hook(body)) for body in bodies} == {
+        (kind, "pre-delete") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")
+    }
+    assert {body["metadata"]["name"] for body in bodies} == {"g-uninstall"}
+    assert tuple(of_kind(bodies, "Role")["g-uninstall"]["rules"]) == roles.UNINSTALL
+    ((_, template),) = pod_templates(bodies)
+    assert template["spec"]["serviceAccountName"] == "g-uninstall"
+    container = template["spec"]["containers"][0]
+    variables = environment(container)
+    assert load(UninstallSettings, "greenroom uninstall", [], variables) == UninstallSettings(
+        namespace=NAMESPACE, drain_seconds=600.0
+    )
+    assert_all_are_settings(variables, UninstallSettings)
+    assert container["command"] == ["greenroom", "uninstall"]
+    assert cli.PROGRAMS["uninstall"][0] == UninstallSettings.__module__
+    job = of_kind(bodies, "Job")["g-uninstall"]["spec"]
+    assert job["activeDeadlineSeconds"] >= 600 + UninstallSettings().end_seconds + 60
+    weights = {body["kind"]: int(body["metadata"]["annotations"].get("helm.sh/hook-weight", 0)) for body in bodies}
+    assert weights.pop("Job") > max(weights.values()), "its account is there first"
+
+
+def test_nobody_sees_anything_out_where_that_is_not_wanted(helm: Helm) -> None:
+    assert helm.hooks({"uninstall": {"enabled": False}}) == []
 
 
 def test_people_s_roles_are_part_of_the_cluster_s_and_never_hold_status(helm: Helm) -> None:
