@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvloop
 import yaml
 from tests.crds import install
 from tests.fault.registry import chosen
-from tests.fault.runner import Outcome, Plan, run_lineup
-from tests.fault.table import all_well, last_line, table, troubles
+from tests.fault.run import Report, run_all
+from tests.fault.runner import Plan
+from tests.fault.table import last_line, table
 
+from greenroom_core.event_loop import loop_factory
 from greenroom_local.binaries import find_binaries
 from greenroom_local.control_plane import ControlPlane
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tests.fault.case import Lineup
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
-_TOGETHER = 2
 
 
 def main() -> int:
@@ -43,43 +43,20 @@ def main() -> int:
     if not lineups:
         parser.error(f"no case has {options.only!r} in its name")
     plan = Plan(tries=options.tries or (1 if options.short else None), short=options.short, say=Told().say)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        outcomes, tripped = runner.run(run(lineups, plan, options.dir))
-    print("\n".join(["", *table(outcomes), "", *troubles(outcomes), *tripped, last_line(outcomes)]), flush=True)
-    return 0 if all_well(outcomes) and not tripped else 1
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        report = runner.run(run(lineups, plan, options.dir))
+    print("\n".join(["", *table(report.outcomes), "", *report.troubles(), last_line(report.outcomes)]), flush=True)
+    return 1 if report.troubles() else 0
 
 
-async def run(lineups: Sequence[Lineup], plan: Plan, kept: Path | None) -> tuple[list[Outcome], list[str]]:
-    """All of them on one control plane: those that hurt only themselves two at a time, then the others."""
-    outcomes: dict[str, list[Outcome]] = {lineup.name: [] for lineup in lineups}
-    tripped: list[str] = []
-    lanes = asyncio.Semaphore(_TOGETHER)
-
-    async def go(plane: ControlPlane, directory: Path, lineup: Lineup) -> None:
-        async with lanes:
-            try:
-                async for outcome in run_lineup(plane, directory / lineup.name, lineup, plan):
-                    outcomes[lineup.name].append(outcome)
-                    plan.say(f"{outcome.name}: {summary(outcome)}")
-            except Exception as error:
-                tripped.append(f"{lineup.name}: {type(error).__name__}: {error}")
-
+async def run(lineups: Sequence[Lineup], plan: Plan, kept: Path | None) -> Report:
+    """All of them on one new control plane."""
     with tempfile.TemporaryDirectory(prefix="greenroom-fault-") as folder:
         directory = kept or Path(folder)
         async with ControlPlane(find_binaries(), directory / "plane", unsafe_no_fsync=True) as plane:
             for path in sorted(CRDS.glob("*.yaml")):
                 await install(plane.admin, yaml.safe_load(path.read_text()))
-            await asyncio.gather(*(go(plane, directory, lineup) for lineup in lineups if not lineup.alone))
-            for lineup in lineups:
-                if lineup.alone:
-                    await go(plane, directory, lineup)
-    return [outcome for lineup in lineups for outcome in outcomes[lineup.name]], tripped
-
-
-def summary(outcome: Outcome) -> str:
-    found = ", ".join(f"{len(found)} {word}" for word, found in outcome.findings.items() if found)
-    end = f"; stopped: {outcome.trouble.splitlines()[0]}" if outcome.trouble else ""
-    return f"{outcome.tries} made in {outcome.seconds:.0f} s, {outcome.sessions} sessions, {found or 'all well'}{end}"
+            return await run_all(plane, directory, lineups, plan)
 
 
 class Told:

@@ -59,6 +59,20 @@ class Outcome:
     def count(self, word: Word) -> int:
         return len(self.findings[word])
 
+    def troubles(self) -> list[str]:
+        """Each finding, and why the case could not be made to happen as often as it was to."""
+        told = [f"{self.name}: made {self.tries} times, then not: {self.trouble}"] if self.trouble else []
+        for word, found in self.findings.items():
+            told += [f"{self.name}: {word}: {subject}: {text}" for subject, text in found.items()]
+        return told
+
+    def summary(self) -> str:
+        """In a line."""
+        found = ", ".join(f"{len(found)} {word}" for word, found in self.findings.items() if found)
+        end = f"; stopped: {self.trouble.splitlines()[0]}" if self.trouble else ""
+        made = f"{self.tries} made in {self.seconds:.0f} s, {self.sessions} sessions"
+        return f"{self.name}: {made}, {found or 'all well'}{end}"
+
 
 async def run_lineup(plane: ControlPlane, directory: Path, lineup: Lineup, plan: Plan) -> AsyncIterator[Outcome]:
     """One stack, its cases one after another. AssertionError at the end when a program tripped over itself."""

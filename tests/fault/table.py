@@ -20,25 +20,10 @@ def table(outcomes: Sequence[Outcome]) -> list[str]:
     return lines + [_row(_cells(outcome)) for outcome in outcomes]
 
 
-def troubles(outcomes: Iterable[Outcome]) -> list[str]:
-    """One entry for each finding and for each case that could not be made to happen."""
-    told = []
-    for outcome in outcomes:
-        if outcome.trouble:
-            told.append(f"{outcome.name}: could not be made to happen again after {outcome.tries}: {outcome.trouble}")
-        for word, found in outcome.findings.items():
-            told += [f"{outcome.name}: {word}: {subject}: {text}" for subject, text in found.items()]
-    return told
-
-
 def last_line(outcomes: Sequence[Outcome]) -> str:
     tries = sum(outcome.tries for outcome in outcomes)
     counts = ", ".join(f"{sum(outcome.count(word) for outcome in outcomes)} {word}" for word in Word)
     return f"fault: {tries} tries, {counts}"
-
-
-def all_well(outcomes: Sequence[Outcome]) -> bool:
-    return bool(outcomes) and not troubles(outcomes)
 
 
 def _cells(outcome: Outcome) -> list[str]:
