@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _LOOK_AT_ALL_SECONDS = 30.0
 _SESSIONS_SHOWN_SECONDS = 1.0
+_REST_AFTER_WORK = 4.0
 
 
 class Fleets:
@@ -72,9 +73,16 @@ class Fleets:
             while True:
                 if not await self._alarm.heard(self._all_at - self._clock.boot()):
                     self._look_at_all()
+                begun = self._clock.boot()
                 due, self._due = self._due, {}
                 for key in due:
                     self._keep(key, group)
+                await self._rest(self._clock.boot() - begun)
+
+    async def _rest(self, worked_seconds: float) -> None:
+        """A look goes through all pods of a fleet, and each pod's change asks for one: binding has the larger share."""
+        if worked_seconds > 0:
+            await self._clock.sleep(_REST_AFTER_WORK * worked_seconds)
 
     def look_at(self, key: RuntimeKey) -> None:
         self._due[key] = None
