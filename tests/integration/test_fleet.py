@@ -9,18 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from tests.invariants import events
 from tests.invariants.events import Kind
 from tests.stack import FleetPlan, Stack
 from tests.stack.kubectl import manifest, session
+from tests.stack.meters import samples
 from tests.stack.programs import OPERATOR_ACCOUNT, Program
 
 from greenroom_core.clock import SystemClock
 from greenroom_core.model import names
 from greenroom_local.children import ChildProcess, Command
 from greenroom_local.ports import LOOPBACK, free_ports
+from greenroom_operator.metrics import FLEET_SERIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -148,6 +151,60 @@ async def test_a_deleted_runtime_waits_for_its_call_and_goes_after_its_last_pod(
     await stack.until_pods_ready(2, "leaving")
     await stack.kubectl.ok("delete", "agentruntime/leaving", "--timeout=30s")
     await stack.recorder.until(lambda: not pods_of(stack, "leaving"), 30, "its pods gone")
+
+
+async def test_kubectl_scale_of_an_autoscaled_fleet_says_what_sizes_it(stack: Stack) -> None:
+    await stack.apply_fleet(FleetPlan(name="by-itself", slots=1, autoscaling={"minPods": 0, "maxPods": 1}))
+    done = await stack.kubectl.run("scale", "agentruntime/by-itself", "--replicas=3")
+    assert done.status == 1
+    assert "minPods and maxPods size what is autoscaled" in done.err
+
+
+async def test_the_scale_subresource_names_the_pods_for_other_autoscalers(stack: Stack) -> None:
+    await runtime_status(stack, "default", lambda s, _: s.get("readyPods"))
+    path = f"/apis/{names.API_VERSION}/namespaces/{stack.namespace}/agentruntimes/default/scale"
+    scale = await stack.plane.admin.request("GET", path)
+    selector = f"--selector={scale['status']['selector']}"
+    selected = {
+        name.removeprefix("pod/") for name in (await stack.kubectl.ok("get", "pods", "-oname", selector)).split()
+    }
+    assert selected >= set(stack.open_pods()) > set()
+    assert selected <= {events.name(pod) for pod in stack.recorder.pods() if belongs(pod, "default")}
+    assert scale["spec"] == {"replicas": 1}
+
+
+async def test_metrics_tell_of_each_fleet(stack: Stack) -> None:
+    await runtime_status(stack, "default", lambda s, r: s.get("readyPods") == 1 and r.get("Progressing") == "Complete")
+    async with aiohttp.ClientSession() as client, client.get(f"{stack.operators[0].url}/metrics") as answer:
+        page = await answer.text()
+    mine = {"namespace": stack.namespace, "runtime": "default"}
+    found = {name: [value for labels, value in samples(page, name) if labels == mine] for name in FLEET_SERIES}
+    assert all(len(values) == 1 for values in found.values()), found
+    assert found["greenroom_fleet_ready_pods"] == [1.0]
+    assert found["greenroom_fleet_slots"] == [float(FLEET.slots)]
+
+
+async def test_kubectl_explains_a_wait_in_vain_and_shows_revisions(stack: Stack) -> None:
+    await stack.apply_fleet(FleetPlan(name="hopeless", pods=1, agent=Path("/nowhere/agent.py")))
+    await runtime_status(stack, "hopeless", lambda _, r: r.get("Progressing") == "PodsFailing")
+    await stack.kubectl.apply(session("in-vain", "c", runtime="hopeless", limits={"startDeadlineSeconds": 4}))
+    assert (await stack.until_ended("in-vain"))["reason"] == "StartDeadline"
+    why = "no ready pod of AgentRuntime 'hopeless' has a free slot: PodsFailing: pods end before they are ready"
+    shown = await stack.kubectl.ok("describe", "agentsession/in-vain")
+    state, told = shown.split("Events:")
+    assert f"no slot in 4 s: {why}" in " ".join(state.split())
+    assert "PodsNotStarting" in told
+    assert "StartDeadline" in told
+    assert why in told
+    told = (await stack.kubectl.ok("describe", "agentruntime/hopeless")).split("Events:")[1]
+    assert "PodsFailing" in told
+    head, row = (await stack.kubectl.ok("get", "agentruntime/hopeless")).splitlines()
+    assert (head.split()[-2], row.split()[-2]) == ("STATE", "PodsFailing")
+
+    started = await stack.api.start("shown")
+    wide = await stack.kubectl.ok("get", "agentsessions", started.session_id, "-o", "wide")
+    assert events.status(await stack.until_phase(started.session_id, "Running"))["revision"] in wide
+    await stack.api.close("shown", started.session_id)
 
 
 def belongs(body: Mapping[str, Any], runtime: str) -> bool:
