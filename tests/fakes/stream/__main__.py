@@ -5,7 +5,7 @@
         STREAM_BASE_URL=http://127.0.0.1:9400 python -m tests.fakes.stream run agent.py run --call-id demo
 
 With `--say question.wav`, or a sentence that the offline voice speaks, a caller comes into the call `--call`, says it,
-and leaves when it has been answered.
+and leaves when it has been answered. After a sentence the answer is recognised, too.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ async def _serve(options: argparse.Namespace) -> None:
             await _interrupted()
             return
         heard = await visit(stream.room(options.call), await _sound(options.say))
-        print(f"the caller heard {seconds_of(heard):.1f} s: {await _understood(heard)}", flush=True)
+        spoken = "" if options.say.endswith(".wav") else f": {await _understood(heard)}"
+        print(f"the caller heard {seconds_of(heard):.1f} s{spoken}", flush=True)
         if options.record is not None:
             _write(options.record, heard)
 
