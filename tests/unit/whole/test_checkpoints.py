@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests.fakes.apiserver import Faults
 from tests.fakes.checkpoints import MemoryCheckpoints
 from tests.fakes.virtual_time import run_virtual
 from tests.unit.runtime.agents import KeepingAgent
@@ -15,9 +17,11 @@ from greenroom.checkpoints import Checkpoint
 from greenroom_api.app import create_app
 from greenroom_api.backend import Started, StartRequest
 from greenroom_core.kube.kinds import PODS
+from greenroom_core.kube.transport import TransportError
 from greenroom_core.model.session import RestartPolicy
 
 if TYPE_CHECKING:
+    from greenroom_core.kube.transport import Answer, Request
     from greenroom_core.model.session import AgentSession
 
 NAMESPACE = "default"
@@ -137,6 +141,71 @@ def test_given_back_then_lost_then_given_back_the_latest_always_arrives() -> Non
             assert here_now.status.checkpoint == Checkpoint(state='{"n":2}', attempt=2)
 
     run_virtual(story())
+
+
+class Flaky(Faults):
+    """Of a pod's requests to the API server about one in four goes wrong."""
+
+    def __init__(self, here: Stage, random: Random) -> None:
+        self._here = here
+        self._random = random
+
+    async def before(self, request: Request) -> Answer | None:
+        match self._random.randrange(10):
+            case 0:
+                raise TransportError("connection reset by peer")
+            case 1:
+                await self._here.clock.sleep(self._random.uniform(0, 2))
+        return None
+
+    async def after(self, request: Request, answer: Answer) -> Answer:
+        if self._random.randrange(10) == 0:
+            raise TransportError("connection reset by peer")
+        return answer
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_however_its_pods_go_a_count_goes_on(seed: int) -> None:
+    """Given back: from the very number. Lost: what was counted in the last five seconds is counted again, no more."""
+    random = Random(seed)
+    counted, missing, lost = 0, [0], [False]
+
+    async def story() -> None:
+        async with stage() as here:
+
+            async def count(agent: KeepingAgent) -> None:
+                nonlocal counted
+                given = here.agents.joined[-1][2].get("checkpoint", {"n": 0})["n"]
+                if here.agents.joined[1:]:
+                    missing.append(counted - given)
+                counted = given
+                agent.join()
+                while True:
+                    counted += 1
+                    agent.checkpoint({"n": counted})
+                    await here.clock.sleep(0.5)
+
+            here.agents.call = count  # type: ignore[assignment]
+            here.pod_faults = Flaky(here, random)
+            await set_up(here, MemoryCheckpoints())
+            await here.create_session("s1", restartPolicy="OnPodLoss")
+            for attempt in range(1, 7):
+                now = await here.until("s1", lambda s: s.status.joined_at is not None)
+                await here.clock.sleep(random.uniform(0.0, 20.0))
+                lost.append(sum(lost) < 3 and random.randrange(2) == 0)
+                if lost[-1]:
+                    await here.kill_pod(now.status.pod_name or "")
+                else:
+                    await delete_pod_of(here, now)
+                await here.until("s1", lambda s, pod=now.status.pod_uid: s.status.pod_uid not in (None, pod))  # type: ignore[misc]
+                await here.when(lambda most=attempt: len(missing) > most)  # type: ignore[misc]
+            await here.close("s1")
+            assert (await here.until("s1", lambda s: s.ended)).status.checkpoint is None
+
+    run_virtual(story())
+    assert len(missing) == len(lost) == 7
+    assert all(gap == 0 for gap, was_lost in zip(missing, lost, strict=True) if not was_lost), (missing, lost)
+    assert all(0 <= gap <= 11 for gap in missing), missing
 
 
 def test_it_is_in_no_answer_by_rest_no_event_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
