@@ -1,8 +1,8 @@
-# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale), SEEDS, START, SECONDS (simulate).
+# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale, fault), SEEDS, START, SECONDS (simulate).
 PYTHON ?= python3
 DEV := $(PYTHON) $(dir $(abspath $(lastword $(MAKEFILE_LIST))))dev.py
 
-.PHONY: demo up test check bench bench-scale simulate generate
+.PHONY: demo up test check bench bench-scale simulate fault generate
 
 demo: # one spoken session before your eyes, then the end
 	@$(DEV) demo
@@ -18,5 +18,7 @@ bench-scale: # a thousand pods and ten thousand sessions
 	@$(DEV) bench-scale
 simulate: # whole days on virtual time, drawn from seeds, each judged by every promise
 	@$(DEV) simulate
+fault: # everything that can break, broken under load on a real control plane, again and again
+	@$(DEV) fault
 generate: # crds/ and the chart's copies, from the model; the gRPC example's code
 	@$(DEV) generate

@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> int:
         "bench": bench,
         "bench-scale": bench_scale,
         "simulate": simulate,
+        "fault": fault,
         "generate": generate,
     }
     if len(arguments) != 1 or arguments[0] not in commands:
@@ -116,6 +117,13 @@ def bench_scale() -> int:
     _prepare(WORK_EXTRAS, dev=True)
     _find_binaries()
     return _become("python", "-m", "tests.bench.scale", *_extra_arguments())
+
+
+def fault() -> int:
+    """Faults on a real control plane under load, the table of what came of them; ARGS goes to the suite."""
+    _prepare(WORK_EXTRAS, dev=True)
+    _find_binaries()
+    return _become("python", "-m", "tests.fault", *_extra_arguments())
 
 
 def simulate() -> int:

@@ -117,7 +117,7 @@ def test_variables_become_flags(installs: list[set[str]], tmp_path: Path, monkey
 
 def test_every_command_is_in_the_makefile() -> None:
     root = os.path.dirname(os.path.abspath(dev.__file__))
-    for command in ("demo", "up", "test", "check", "bench", "bench-scale", "generate"):
+    for command in ("demo", "up", "test", "check", "bench", "bench-scale", "simulate", "fault", "generate"):
         done = subprocess.run(["make", "-n", "-C", root, command], capture_output=True, text=True, check=True)
         assert f"dev.py {command}" in done.stdout
 
