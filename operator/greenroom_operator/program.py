@@ -16,6 +16,7 @@ from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS
 from greenroom_core.model import names
 from greenroom_core.model.phases import Phase
+from greenroom_operator.cluster.farewell import farewell
 from greenroom_operator.cluster.fence import fence
 from greenroom_operator.cluster.lease import Leadership
 from greenroom_operator.cluster.nodes import CordonedNodes
@@ -98,6 +99,9 @@ class Operator:
                 await self._term()
                 leads = False
         finally:
+            if self.leadership.valid():
+                runtimes = [fleet.runtime for fleet in self.fleets.values()]
+                await farewell(self._client, self._sessions.store, runtimes)
             await self.leadership.release()
 
     def observe_runtime(self, runtime: AgentRuntime) -> None:

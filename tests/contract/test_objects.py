@@ -327,6 +327,8 @@ async def test_nothing_new_in_a_namespace_that_is_being_deleted(door: Door) -> N
     status, body = await door.raw("POST", SESSIONS.path(door.namespace), session("late"))
     assert (status, body["reason"]) == (403, "Forbidden")
     assert "because it is being terminated" in body["message"]
+    [cause] = body["details"]["causes"]
+    assert (cause["reason"], cause["field"]) == ("NamespaceTerminating", "metadata.namespace")
 
 
 @on_both

@@ -164,7 +164,13 @@ class Writes:
         if "deletionTimestamp" in namespace["metadata"]:
             what = f'{place.resource.naming.resource} "{place.name}" is forbidden'
             why = f"unable to create new content in namespace {place.namespace} because it is being terminated"
-            raise Failure(403, "Forbidden", f"{what}: {why}", place.resource.naming.details(place.name))
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {place.namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            details = place.resource.naming.details(place.name) | {"causes": [cause]}
+            raise Failure(403, "Forbidden", f"{what}: {why}", details)
 
     def _new_metadata(self, resource: Resource, place: Place, meta: Object) -> Object:
         kept = {key: value for key, value in meta.items() if key not in _FROM_THE_SERVER and value}

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.invariants import events
 from tests.stack import FleetPlan
 from tests.stack.programs import OPERATOR_ACCOUNT, RULES, Launchpad, install_accounts
 
@@ -71,12 +70,15 @@ async def operator_outside(stack: Stack) -> AsyncIterator[None]:
         await operator.process.stop(10.0)
 
 
-async def a_drained_call(stack: Stack) -> None:
-    """The namespace is deleted under it."""
+async def a_call_whose_namespace_is_deleted(stack: Stack) -> str:
     await stack.until_pods_ready(2)
     live = (await stack.api.start("live")).session_id
     await stack.until_phase(live, "Running")
     await stack.kubectl.ok("delete", "namespace", stack.namespace, "--wait=false")
+    return live
+
+
+async def until_drained(stack: Stack, live: str) -> None:
     ended = await stack.until_ended(live)
     assert (ended["phase"], ended["reason"]) == ("Closed", "Drained")
     assert [line.event for line in stack.journal.of(live)] == ["built", "joined", "left"]
@@ -85,19 +87,32 @@ async def a_drained_call(stack: Stack) -> None:
 async def test_with_an_operator_outside_it_goes_by_itself(stacked: Callable[..., Stack]) -> None:
     async with stacked(FLEET, operators=0) as stack, operator_outside(stack):
         stack.judged = False  # the programs' accounts go with the namespace, so they are refused everything
-        await a_drained_call(stack)
+        await until_drained(stack, await a_call_whose_namespace_is_deleted(stack))
         await until_namespace(stack, lambda status: status is None)
 
 
-async def test_with_the_operator_inside_it_goes_once_the_finalizers_are_off(stacked: Callable[..., Stack]) -> None:
-    """The operator's pod goes with the others, so the way out in the docs is needed."""
+async def test_with_the_operator_inside_it_goes_though_that_goes_first(stacked: Callable[..., Stack]) -> None:
+    """Its pods are told together with all others: the last that it does is to let go of everything."""
     async with stacked(FLEET) as stack:
         stack.judged = False  # as above
-        await a_drained_call(stack)
+        live = await a_call_whose_namespace_is_deleted(stack)
         await stack.operators[0].process.stop(10.0)
+        await until_drained(stack, live)
+        await until_namespace(stack, lambda status: status is None)
+        assert "Traceback" not in stack.operators[0].log, stack.operators[0].log
+
+
+async def test_with_an_operator_that_was_killed_it_waits_for_the_way_out_in_the_docs(
+    stacked: Callable[..., Stack],
+) -> None:
+    async with stacked(FLEET) as stack:
+        stack.judged = False  # as above
+        live = await a_call_whose_namespace_is_deleted(stack)
+        await stack.operators[0].process.kill()
+        await until_drained(stack, live)
         await until_namespace(stack, waits_for_finalizers)
         [session] = stack.recorder.sessions()
         assert names.LEAVE_CALL in session["metadata"]["finalizers"]
-        for found in ("agentruntime/default", f"agentsession/{events.name(session)}"):
+        for found in ("agentruntime/default", f"agentsession/{live}"):
             await stack.kubectl.ok("patch", found, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         await until_namespace(stack, lambda status: status is None)
