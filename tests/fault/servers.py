@@ -28,11 +28,17 @@ _RELIST_SECONDS = _SERVED_SECONDS = 30.0
 
 async def api_server_suspended(scene: Scene) -> None:
     """Its connections stand, and nothing comes; for longer than the operators' lease."""
-    plane, pods = scene.stack.plane, sorted(scene.stack.open_pods())
-    async with paused(plane.api_server.pid):
+    stack, pods = scene.stack, sorted(scene.stack.open_pods())
+    leaves = await scene.load.begin(finish_seconds=scene.outage_seconds / 4)
+    async with paused(stack.plane.api_server.pid):
+        looked = await stack.api.look(leaves.call, leaves.session)
+        assert looked.status == 200, "reads come from what the API knows"
         await asyncio.sleep(scene.outage_seconds)
-    await plane.wait_ready()
-    assert sorted(scene.stack.open_pods()) == pods, "pods were replaced"
+    await stack.plane.wait_ready()
+    await scene.load.see_through(leaves)
+    stayed = stack.journal.at(leaves.session, "left") - stack.journal.at(leaves.session, "joined")
+    assert stayed < scene.outage_seconds, "its agent did not wait for the server"
+    assert sorted(stack.open_pods()) == pods, "pods were replaced"
 
 
 async def api_server_restarted(scene: Scene) -> None:
