@@ -33,7 +33,7 @@ class Cast:
         self.actors = Actors(lambda uid: uid in deeds.lost_pods or uid in deeds.told_pods)
         self.operators: list[OperatorProgram] = []
         self.apis: list[ApiProgram] = []
-        self.kubelets = Kubelets(self.kubectl, self._pod, self.loop.time, self._pod_killed)
+        self.kubelets = Kubelets(self.kubectl, self._pod, self.loop.time, self.server.clock.wall, self._pod_killed)
         self.programs: list[Program] = []
         self._dead: set[Program] = set()
         self._numbers: dict[str, int] = {}

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.simulation.programs import ApiProgram, PodProgram, Program
 
 START_LABEL = "simulation/start"
+LONGEST_SECONDS = 60.0 + 90.0 + 30.0 + 40.0
+"""What a start may take: its deadline, a pod that keeps silent, its withdrawal, and where its program stood still or was
+cut off meanwhile."""
 
 
 class Clients:
@@ -79,7 +82,7 @@ class Clients:
     async def _visited(
         self, program: Program, served: asyncio.Task[Any], number: str, request: StartRequest | None
     ) -> None:
-        deeds = self._journal.deeds
+        deeds, begun = self._journal.deeds, self._cast.loop.time()
         try:
             await asyncio.wait((served, program.gone), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -87,6 +90,8 @@ class Clients:
             deeds.loose.add(number)
             served.cancel()
             return
+        if self._cast.loop.time() - begun > LONGEST_SECONDS:
+            self.broken.append(f"client {number} of {program.name} waited for {self._cast.loop.time() - begun:g} s")
         if not served.done() or served.cancelled():
             deeds.loose.add(number)
         elif (error := served.exception()) is not None:

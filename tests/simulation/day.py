@@ -61,8 +61,12 @@ async def _day(script: Script, *, told: bool) -> Outcome:
     await asyncio.sleep(max(begun + DAY_SECONDS - cast.loop.time(), 0.0))
     happenings.calm()
     await asyncio.sleep(1.0)
-    happenings.close_all()
-    if not await _comes_true(lambda: not _unfinished(cast, clients), REST_SECONDS):
+
+    def over() -> bool:
+        happenings.close_all()  # also of those whose creation was still on its way
+        return not _unfinished(cast, clients)
+
+    if not await _comes_true(over, REST_SECONDS):
         broken += _unfinished(cast, clients)
     if not await _comes_true(lambda: not _unsettled(cast), FLEETS_REST_SECONDS):
         broken += _unsettled(cast)
@@ -115,7 +119,9 @@ def _unsettled(cast: Cast) -> list[str]:
             if live and labels[names.RUNTIME_LABEL] == name:
                 new += (current := labels[names.REVISION_LABEL] == runtime.get("status", {}).get("revision"))
                 old += not current
-        if "deletionTimestamp" in runtime["metadata"] or not least <= new <= most or old > 1:
+        # One more than its size while it rolls out, with one at least of those to come.
+        rolling = old and new and least <= new + old <= most + 1
+        if "deletionTimestamp" in runtime["metadata"] or not (rolling or (not old and least <= new <= most)):
             found.append(f"fleet {name} has not come to rest: {new} and {old} old ones of {least} to {most} pods run")
     return found
 

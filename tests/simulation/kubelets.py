@@ -13,6 +13,7 @@ from greenroom_core.kube.kinds import PODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from tests.simulation.kubectl import Kubectl, Object
 
@@ -33,12 +34,13 @@ class _Held:
 
 @dataclass(slots=True)
 class Kubelets:
-    """`make(pod)` gives the process of a pod, begun; `now()` is the loop's time; `on_killed` hears of a process that
-    was ended without being asked whether it can leave."""
+    """`make(pod)` gives the process of a pod, begun; `now()` is the loop's time and `wall()` that of day; `on_killed`
+    hears of a process that was ended without being asked whether it can leave."""
 
     kubectl: Kubectl
     make: Callable[[Object], PodProgram]
     now: Callable[[], float]
+    wall: Callable[[], datetime]
     on_killed: Callable[[PodProgram], None]
     cut: set[str] = field(default_factory=set)
     held: dict[str, _Held] = field(default_factory=dict)
@@ -115,7 +117,11 @@ class Kubelets:
             self._write(pod["metadata"]["name"], wanted[0], ready=wanted[1])
 
     def _write(self, name: str, phase: str, *, ready: bool) -> None:
-        condition: dict[str, Any] = {"type": "Ready", "status": "True" if ready else "False"}
+        condition: dict[str, Any] = {
+            "type": "Ready",
+            "status": "True" if ready else "False",
+            "lastTransitionTime": self.wall().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
         status = {"phase": phase, "podIP": "10.0.0.1", "conditions": [condition]}
         self.kubectl.patch(PODS, name, {"status": status}, subresource="status")
 

@@ -8,13 +8,18 @@ import traceback
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.simulation.day import play
-from tests.simulation.script import draw
+from tests.simulation.script import decoded, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from tests.simulation.script import Script
+
+A, B = TypeVar("A"), TypeVar("B")
 
 PROCESSES = 2
 _CHUNK = 10
@@ -46,13 +51,27 @@ def played(seed: int) -> Played:
     return Played(seed, outcome.broken, outcome.digest, outcome.sessions)
 
 
+def kept_broken(path: Path) -> tuple[str, ...]:
+    """What is broken on the day that a file keeps."""
+    return play(decoded(path.read_bytes())).broken
+
+
+def digest(script: Script) -> str:
+    return play(script).digest
+
+
 def play_all(seeds: Iterable[int]) -> Iterator[Played]:
-    """In processes of their own, in the order of the seeds; who stops listening need not wait for the rest."""
+    """In the order of the seeds; who stops listening need not wait for the rest."""
+    return in_processes(played, seeds, chunk=_CHUNK)
+
+
+def in_processes(work: Callable[[A], B], items: Iterable[A], *, chunk: int = 1) -> Iterator[B]:
+    """What `work` makes of each, in their order."""
     # Not forked: what the caller's process has loaded or left behind is no part of a day.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=quieten)
     try:
-        yield from pool.map(played, seeds, chunksize=_CHUNK)
+        yield from pool.map(work, items, chunksize=chunk)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.apiserver import Faults
 from tests.fakes.virtual_time import run_virtual
+from tests.unit.whole.bad_day import BadDay
 from tests.unit.whole.stage import NAMESPACE, Stage, stage
-from tests.unit.whole.test_bad_days import BadDay
 from tests.unit.whole.test_fleets import events_of, live_pods
 
 from greenroom_core.kube.client import Selection
