@@ -60,7 +60,7 @@ def main() -> None:
 
 
 async def measured(binaries: Binaries, options: argparse.Namespace) -> Report:
-    """One control plane: the dense pod first, while it is empty, then the large fleet."""
+    """One control plane: the large fleet first, then, beside its sessions, the dense pod."""
     report = Report(options.pods, "syncing" if options.fsync else "without fsync")
     report.conditions["load_average_before"] = os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="greenroom-scale-") as folder:
@@ -69,10 +69,10 @@ async def measured(binaries: Binaries, options: argparse.Namespace) -> Report:
             for path in sorted(CRDS.glob("*.yaml")):
                 await install(plane.admin, yaml.safe_load(path.read_text()))
             async with Floor(plane, "floor") as floor:
+                await large(plane, directory, floor, options, report)
                 if options.dense_slots:
                     say(f"one pod of {options.dense_slots} slots")
                     report.dense = await dense.measured(plane, directory, floor, options.dense_slots)
-                await large(plane, directory, floor, options, report)
     report.conditions["load_average_after"] = os.getloadavg()
     return report
 
