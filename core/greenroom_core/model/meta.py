@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 
-class Wire(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Wire(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Base of all values that travel: immutable, camelCase outside, unknown fields passed over."""
 
 

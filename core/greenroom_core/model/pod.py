@@ -44,7 +44,7 @@ class PodStatus(Wire, frozen=True):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
-class Pod(Resource, frozen=True, dict=True):
+class Pod(Resource, frozen=True, dict=True, gc=True):
     """What is asked of a pod is asked at every cycle, so it is worked out once for each version of it."""
 
     spec: PodSpec = field(default_factory=PodSpec)
