@@ -1,4 +1,4 @@
-"""All lineups on one control plane: those that hurt only themselves two at a time, then the others one by one."""
+"""All lineups on one control plane: those that hurt only themselves four at a time, then the others one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from greenroom_local.control_plane import ControlPlane
 
-_TOGETHER = 2
+_TOGETHER = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def report(control_plane: ControlPlane, installed_crds: None, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """All of them at once, two lineups at a time: one after another they would take a test session's time."""
+    """All of them in one go, lineups side by side: one after another they would take far longer."""
     return await run_all(control_plane, tmp_path_factory.mktemp("fault"), LINEUPS, Plan(tries=1, short=True))
 
 
