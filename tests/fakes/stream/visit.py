@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.fakes.stream.room import Room
     from tests.fakes.stream.seat import Seat
 
-GREETING_SECONDS = 3.0  # an agent that has said nothing by then waits to be spoken to
+GREETING_SECONDS = 20.0  # an agent that has said nothing by then waits to be spoken to; a busy machine takes its time
 PAUSE_SECONDS = 0.8  # the agent is done when it has been silent for so long
 
 
