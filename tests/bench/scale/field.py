@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 AT_A_TIME = 48
-READY_SECONDS = 120.0
+READY_SECONDS, JOINED_SECONDS, ENDED_SECONDS = 120.0, 120.0, 120.0
 _STOP_SECONDS = 10.0
 
 
@@ -108,16 +108,16 @@ class Field:
         return program
 
     async def fill(self, live: int) -> float:
-        """Creates sessions directly until `live` of them live and are in their calls; the seconds that it took."""
+        """Creates sessions directly until `live` of them live and are in their calls, so many at a time as
+        :data:`AT_A_TIME` says; the seconds that it took."""
         begun = asyncio.get_running_loop().time()
         missing = live - len(self.witness.live)
         showing = asyncio.create_task(self._show(live))
         try:
-            await self._each(self.session_bodies(missing), self.create)
-            joined = self.witness.joined
-            await self.witness.until(lambda: len(joined) >= live, 60 + missing / 5, f"{live} live sessions")
+            await self._each(self.session_bodies(missing), self._start)
         finally:
             showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
         return asyncio.get_running_loop().time() - begun
 
     def session_bodies(self, count: int) -> list[dict[str, Any]]:
@@ -141,6 +141,11 @@ class Field:
     async def create(self, body: Mapping[str, Any]) -> None:
         await self.client.create(SESSIONS, self.namespace, body)
 
+    async def _start(self, body: Mapping[str, Any]) -> None:
+        name = body["metadata"]["name"]
+        await self.create(body)
+        await self.witness.until(lambda: name in self.witness.joined, JOINED_SECONDS, f"{name} in its call")
+
     async def close(self, sessions: Iterable[str]) -> None:
         """Asks for their end and sees it."""
         closing = set(sessions)
@@ -151,7 +156,9 @@ class Field:
             )
 
         await self._each(closing, close)
-        await self.witness.until(lambda: not closing & self.witness.live, 60, "the end of sessions that were closed")
+        await self.witness.until(
+            lambda: not closing & self.witness.live, ENDED_SECONDS, "the end of those that were closed"
+        )
 
     async def free_slots(self) -> int:
         """As the operator knows them."""
