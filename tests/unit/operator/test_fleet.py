@@ -7,10 +7,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 from tests.unit.operator.worlds import NOW, TEMPLATE, fleet, pod
 
 from greenroom_core.model import names
-from greenroom_core.model.runtime import Autoscaling, RuntimeStatus
+from greenroom_core.model.runtime import (
+    Autoscaling,
+    Placement,
+    Queue,
+    RuntimeLimits,
+    RuntimeStatus,
+    UpdateStrategy,
+)
+from greenroom_core.model.session import SessionDefaults
 from greenroom_operator.planning.attempts import Attempts
 from greenroom_operator.planning.fleet import FleetPlan, finished_to_delete, plan_fleet
 from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
@@ -301,6 +310,26 @@ def test_a_revision_follows_what_pods_are_made_from() -> None:
     assert revision(one) == revision(fleet(replicas=9).runtime)
     changed = _with_template(fleet(), {**TEMPLATE, "metadata": {"labels": {"a": "b"}}}).runtime
     assert revision(changed) != revision(one)
+
+
+@pytest.mark.parametrize(
+    ("change", "another"),
+    [
+        ({"sessions_per_pod": 3}, True),
+        ({"drain_timeout_seconds": 5}, True),
+        ({"replicas": 7}, False),
+        ({"limits": RuntimeLimits(max_concurrent_sessions=3)}, False),
+        ({"queue": Queue(fair_by="team")}, False),
+        ({"placement": Placement.SPREAD}, False),
+        ({"update_strategy": UpdateStrategy(max_surge=3)}, False),
+        ({"session_defaults": SessionDefaults(ttl_seconds_after_finished=5)}, False),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+def test_only_what_pods_are_made_from_starts_a_rollout(change: dict[str, Any], another: bool) -> None:
+    runtime = fleet().runtime
+    changed = structs.replace(runtime, spec=structs.replace(runtime.spec, **change))
+    assert (revision(changed) != revision(runtime)) is another
 
 
 def _with_template(of: Fleet, template: dict[str, Any]) -> Fleet:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+from msgspec import structs
 from tests.fakes.virtual_time import run_virtual
-from tests.unit.whole.stage import Stage, stage
+from tests.unit.whole.stage import NAMESPACE, Stage, stage
 from tests.unit.whole.test_fleets import events_of, scaling
 
+from greenroom_core.kube.kinds import RUNTIMES
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
+from greenroom_core.model.runtime import RuntimeStatus
 
 
 def written(here: Stage, what: str) -> int:
@@ -64,6 +67,25 @@ def test_the_status_of_a_fleet_is_written_once_in_five_seconds_at_most_and_tells
             quiet = written(here, "agentruntimes/status")
             await here.clock.sleep(600)
             assert written(here, "agentruntimes/status") == quiet
+
+    run_virtual(story())
+
+
+def test_a_runtime_that_comes_back_under_its_name_is_told_of_afresh() -> None:
+    """kopf may never say that the one before is gone, if its watch missed it."""
+
+    async def story() -> None:
+        async with stage() as here:
+            operator, _ = here.start_operator()
+            await here.create_runtime(template={"spec": {"containers": "none"}})
+            await here.clock.sleep(10)
+            known = await here.client.get(RUNTIMES, NAMESPACE, "default")
+            assert [condition.reason for condition in known.status.conditions] == ["NoReadyPod", "TemplateInvalid"]
+            before = written(here, "agentruntimes/status")
+            meta = structs.replace(known.metadata, uid="another", resource_version=str(known.metadata.version + 1))
+            operator.observe_runtime(structs.replace(known, metadata=meta, status=RuntimeStatus()))
+            await here.clock.sleep(10)
+            assert written(here, "agentruntimes/status") > before
 
     run_virtual(story())
 
