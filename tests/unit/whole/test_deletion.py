@@ -40,8 +40,10 @@ async def runtime_of(here: Stage) -> AgentRuntime | None:
 def free_slots(operator: Operator) -> float:
     """As `/metrics` tells it."""
     operator.measure()
-    metric = operator.metrics.free_slots.labels(f"{NAMESPACE}/default")
-    return float(metric.collect()[0].samples[0].value)
+    labels = {"namespace": NAMESPACE, "runtime": "default"}
+    found = operator.metrics.registry.get_sample_value("greenroom_fleet_free_slots", labels)
+    assert found is not None
+    return found
 
 
 async def delete_runtime(here: Stage) -> None:
