@@ -13,19 +13,17 @@ from greenroom import hosted
 from greenroom.latch import Latch
 from greenroom.notices import Answered, Assignment, Built, Checkpointed, Ended, Joined, LeavingSlowly, Notice
 from greenroom.redaction import bounded
-from greenroom.runtime import report, told
+from greenroom.runtime import moving, report, told
 from greenroom.runtime.handover import Handover
 from greenroom.runtime.writer import StatusWriter
 from greenroom_core.model import names, recovery
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason, WaitReason
-from greenroom_core.model.session import RestartPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from greenroom.launcher import AgentLauncher
-    from greenroom.limits import TimeLimits
     from greenroom.lives import Life
     from greenroom.registry import SessionInfo
     from greenroom.runtime.precedence import Precedence
@@ -40,12 +38,6 @@ LOST = "Lost"
 RETURNED = WaitReason.RETURNED.value
 """And when another pod goes on with the session."""
 _FORESEEN = {"conditions": "conditions", "answer": "answer", "startedAt": "started_at", "joinedAt": "joined_at"}
-
-
-def time_limits(session: AgentSession, launcher: AgentLauncher) -> TimeLimits:
-    """What the bind says, else what the agent file's launcher says, else the built-in."""
-    effective = session.status.effective
-    return launcher.time_limits.with_session(effective.limits) if effective is not None else launcher.time_limits
 
 
 class Attempt:
@@ -100,9 +92,9 @@ class Attempt:
             call_id=session.spec.call_id,
             call_type=session.spec.call_type,
             parameters=session.spec.parameters,
-            limits=replace(time_limits(session, launcher), spent_seconds=self._spent_seconds(session)),
+            limits=moving.time_limits(session, launcher.time_limits, self._clock.wall()),
             video_track_override_path=video_track_override_path,
-            moves=self.restarts and self._may_move,
+            moves=self.restarts and moving.may_move(session),
         )
         if launcher.checkpoints is not None and self.restarts:
             self.handover.use(launcher.checkpoints)
@@ -173,8 +165,7 @@ class Attempt:
     @property
     def restarts(self) -> bool:
         """The loss of this pod would not be its end."""
-        effective = self._writer.session.status.effective
-        return effective is not None and effective.restart_policy is RestartPolicy.ON_POD_LOSS
+        return moving.may_run_again(self._writer.session)
 
     def host_leaves(self, seconds_left: float) -> None:
         """The pod begins to leave; the agent may want to know."""
@@ -262,24 +253,8 @@ class Attempt:
         self._put(report.moved(status, record) | self._figures() | self.handover.fields)
 
     def _moves(self, ending: Ended) -> bool:
-        """That its pod leaves is no end to a session that may run again, or whose agent was never there, as long as
-        nobody wants its end and no agent is left behind: there must never be two."""
-        session = self._writer.session
-        unwanted = session.deleting or session.close_requested
         left_behind = self.life is not None and any(not task.done() for task in self.life.lingering)
-        if ending.reason is not EndReason.DRAINED or unwanted or left_behind or not self._may_move:
-            return False
-        return self.restarts or self.phase is Phase.SCHEDULED
-
-    @property
-    def _may_move(self) -> bool:
-        """Other pods may run it, too."""
-        return self._writer.session.spec.pod_name is None
-
-    def _spent_seconds(self, session: AgentSession) -> float:
-        """Since the session's first agent was built, in an attempt before this one."""
-        begun = recovery.first_started_at(session.status)
-        return max(0.0, (self._clock.wall() - begun).total_seconds()) if begun is not None else 0.0
+        return moving.moves(self._writer.session, ending.reason, self.phase, left_behind=left_behind)
 
     def _put_end(self, ending: Ended) -> None:
         self._over = True
