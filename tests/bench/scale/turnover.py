@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from tests.bench.scale.field import Field
     from tests.stack.programs import Program
 
-EVERY_SECONDS = 0.05
+EVERY_SECONDS = 0.1
 STOP_SECONDS = 20.0
-FIRST_BIND_SECONDS = 60.0
+FIRST_BIND_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
