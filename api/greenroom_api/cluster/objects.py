@@ -69,10 +69,10 @@ def made_from(session: AgentSession, asked: str) -> bool:
     return session.metadata.annotations.get(REQUEST_HASH) == asked
 
 
-def start_deadline_seconds(request: StartRequest, runtime: AgentRuntime) -> float:
+def start_deadline_seconds(request: StartRequest, runtime: AgentRuntime | None) -> float:
     """How long the session may wait for a slot: session, AgentRuntime, built-in."""
-    own = request.limits.start_deadline_seconds
-    return own or runtime.spec.session_defaults.limits.start_deadline_seconds or START_DEADLINE_SECONDS
+    defaults = runtime.spec.session_defaults.limits.start_deadline_seconds if runtime is not None else None
+    return request.limits.start_deadline_seconds or defaults or START_DEADLINE_SECONDS
 
 
 def _spec(request: StartRequest, ttl_seconds: int | None) -> SessionSpec:

@@ -97,8 +97,6 @@ class Start:
     async def run(self) -> StartOutcome:
         """Raises KubeError when the API server gives no definite answer in time."""
         runtime = await self._view.runtime(self._request.runtime)
-        if runtime is None:
-            return RequestRefused(f"runtime '{self._request.runtime}' does not exist")
         seconds = objects.start_deadline_seconds(self._request, runtime)
         self._deadline = self._view.clock.boot() + seconds
         found = await self._object(runtime)
@@ -137,11 +135,13 @@ class Start:
                 "session %s: its record stays until its time is up: %s", self.name, problem, extra=self._named
             )
 
-    async def _object(self, runtime: AgentRuntime) -> AgentSession | StartOutcome:
+    async def _object(self, runtime: AgentRuntime | None) -> AgentSession | StartOutcome:
         """The session's object, new or found under its name."""
         while not self._patience_over:
             existing = self._view.known(self.name) if self.keyed else None
             if existing is None:
+                if runtime is None:
+                    return await self._without_a_runtime()
                 if (limit := self._limit_met(runtime)) is not None:
                     return limit
                 try:
@@ -155,6 +155,13 @@ class Start:
             if existing is not None:
                 await self._name_free(existing.metadata.uid)
         return self._none_started()
+
+    async def _without_a_runtime(self) -> AgentSession | StartOutcome:
+        """A session may outlive its AgentRuntime, and its key gives it all the same."""
+        existing = await self._view.read(self.name) if self.keyed else None
+        if existing is not None and not _going(existing):
+            return existing
+        return RequestRefused(f"runtime '{self._request.runtime}' does not exist")
 
     def _limit_met(self, runtime: AgentRuntime) -> LimitReached | None:
         if self._view.sessions.silence_seconds > _RECENT_SECONDS:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from tests.unit.api.rig import NAMESPACE, Rig, creates, rig, virtual
 
+from greenroom_core.kube.kinds import RUNTIMES
 from greenroom_core.model import names
 
 
@@ -42,6 +43,17 @@ async def test_a_repeat_while_the_first_waits_gets_the_same_session() -> None:
         assert {answer.status_code for answer in answers} == {201}
         assert len({answer.text for answer in answers}) == 1
         assert len(api.objects()) == 1
+
+
+@virtual
+async def test_the_key_gives_its_session_when_the_runtime_is_gone() -> None:
+    async with rig() as api:
+        name = await api.started("room", key="k")
+        await api.operator.client.delete(RUNTIMES, NAMESPACE, "default")
+        await api.clock.sleep(1)  # the feed hears of it
+        again = await api.post("room", key="k")
+        assert (again.status_code, again.json()["session_id"]) == (201, name)
+        assert (await api.post("room", key="other")).status_code == 422
 
 
 @virtual
