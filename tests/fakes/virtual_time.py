@@ -51,7 +51,9 @@ class _JumpingSelector(selectors.BaseSelector):
         self._rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        found = self._files.select(0)
+        # Alone there is the loop's own pipe, by which threads wake it.
+        watched = self._loop.threads_at_work or len(self._files.get_map()) > 1
+        found = self._files.select(0) if watched else []
         self._rounds += 1
         if self._rounds > _ROUNDS_WITHOUT_TIME:
             self._rounds = 0

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 START_LABEL = "simulation/start"
 LONGEST_SECONDS = 60.0 + 90.0 + 30.0 + 40.0
-"""What a start may take: its deadline, a pod that keeps silent, its withdrawal, and a program that stood still or was cut
-off meanwhile."""
+"""What a start may take: its deadline, a pod that keeps silent, its withdrawal, and a program that stood still or was
+cut off meanwhile."""
 
 
 class Clients:

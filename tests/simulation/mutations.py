@@ -16,14 +16,8 @@ from tests.simulation.script import draw
 from greenroom.runtime.attempt import Attempt
 from greenroom.runtime.residents import Residents
 from greenroom_api.cluster import objects
-from greenroom_core.kube.errors import Unanswered
-from greenroom_core.kube.kinds import SESSIONS
-from greenroom_operator import program
-from greenroom_operator.cluster.lease import Leadership
-from greenroom_operator.cluster.writer import Writer
 from greenroom_operator.loops import pod_examinations
 from greenroom_operator.planning import fleet, lifecycle
-from greenroom_operator.planning.values import Bind, WriteStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,62 +25,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def no_fence() -> Iterator[None]:
-    """A new leader binds at once; what an old one has let out may still arrive."""
-
-    async def nothing(*_: Any) -> int:
-        return 0
-
-    with mock.patch.object(program, "fence", nothing), _endless_lease():
-        yield
-
-
-@contextmanager
-def _endless_lease() -> Iterator[None]:
-    """A leader that stood still believes, when it goes on, that it leads."""
-    with mock.patch.object(Leadership, "valid", lambda self: self._held_until > 0):
-        yield
-
-
-@contextmanager
-def careless_take_back() -> Iterator[None]:
-    """A session is taken from its pod whatever has become of it since that was planned."""
-    send = Writer._send
-
-    async def carelessly(self: Writer, write: Any) -> Any:
-        if not isinstance(write, WriteStatus) or write.purpose != "take-back":
-            return await send(self, write)
-        meta = write.session.metadata
-        status = {"status": dict(write.fields)}
-        return await self._client.merge_patch(SESSIONS, meta.namespace, meta.name, status, subresource="status")
-
-    with mock.patch.object(Writer, "_send", carelessly):
-        yield
-
-
-@contextmanager
 def late_slot() -> Iterator[None]:
     """A pod says that a session has ended, and frees its slot only then."""
     with mock.patch.object(Residents, "_on_ended", lambda self, attempt, reason: self._figures.ended(reason)):
-        yield
-
-
-@contextmanager
-def forgotten_bind() -> Iterator[None]:
-    """A bind without an answer counts as one that has not been."""
-    session = Writer.session
-
-    async def once(self: Writer, write: Any) -> Any:
-        if not isinstance(write, Bind):
-            return await session(self, write)
-        try:
-            return await self._send(write)
-        except Unanswered:
-            return write.session
-        except Exception:
-            return await session(self, write)
-
-    with mock.patch.object(Writer, "session", once):
         yield
 
 
@@ -130,9 +71,6 @@ def forgotten_keys() -> Iterator[None]:
     name = objects.session_name
 
     def anew(request: Any, namespace: str, random: Any) -> str:
-
-        import msgspec.structs  # noqa: F401
-
         return name(replace(request, idempotency_key=None), namespace, random)
 
     with mock.patch.object(objects, "session_name", anew):
@@ -149,10 +87,7 @@ def busy_pods_go() -> Iterator[None]:
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
-        no_fence,
-        careless_take_back,
         late_slot,
-        forgotten_bind,
         absence_is_proof,
         unready_is_lost,
         forgotten_keys,
