@@ -34,6 +34,10 @@ class Plan:
     short: bool = False
     say: Callable[[str], None] = print
 
+    @property
+    def outage_seconds(self) -> float:
+        return 8.0 if self.short else 30.0
+
     def tries_of(self, case: Case) -> int:
         return self.tries or case.tries
 
@@ -87,7 +91,7 @@ async def run_lineup(plane: ControlPlane, directory: Path, lineup: Lineup, plan:
     )
     stack.judged = False  # each case is judged at its own end
     async with stack, lineup.beside(stack):
-        bench = Bench(Scene(stack, Load(stack, lineup.callers, Random(lineup.name)), short=plan.short))
+        bench = Bench(Scene(stack, Load(stack, lineup.callers, Random(lineup.name)), plan.outage_seconds))
         for case in lineup.cases:
             yield await bench.run(case, plan)
         stack.judge_logs()

@@ -8,6 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import aiohttp
 from tests.fault.evidence import Evidence, Killed
 from tests.invariants import events
 from tests.stack.meters import samples
@@ -22,13 +23,13 @@ _PODS_SECONDS = 60.0
 
 
 class Scene:
-    """`outage_seconds` is how long a server stays away, less in the short form."""
+    """`outage_seconds` is how long a server stays away."""
 
-    def __init__(self, stack: Stack, load: Load, *, short: bool) -> None:
+    def __init__(self, stack: Stack, load: Load, outage_seconds: float) -> None:
         self.stack = stack
         self.load = load
         self.chance = load.chance
-        self.outage_seconds = 8.0 if short else 30.0
+        self.outage_seconds = outage_seconds
         self.killed: list[Killed] = []
 
     async def leader(self) -> Program:
@@ -44,7 +45,7 @@ class Scene:
         try:
             async with asyncio.timeout(1):
                 page = await operator.metrics()
-        except (OSError, TimeoutError):
+        except (aiohttp.ClientError, OSError, TimeoutError):
             return False
         return any(value == 1 for _, value in samples(page, "greenroom_operator_leading"))
 
@@ -57,11 +58,11 @@ class Scene:
 
     def a_pod_with_sessions(self) -> str:
         """Any of the open ones that hold some."""
-        held = {events.holder(body): body for body in self.stack.recorder.sessions()}
-        pods = set(self.stack.open_pods())
-        busy = {events.status(body)["podName"] for holder, body in held.items() if holder is not None} & pods
-        assert busy, "no pod holds a session"
-        return self.chance.choice(sorted(busy))
+        held = (body for body in self.stack.recorder.sessions() if events.holder(body) is not None)
+        busy: set[str] = {events.status(body)["podName"] for body in held}
+        found = sorted(busy.intersection(self.stack.open_pods()))
+        assert found, "no pod holds a session"
+        return self.chance.choice(found)
 
     async def kill_pod(self, name: str) -> None:
         """kill -9 of its process, with the sessions in it; returns when the process is gone."""
