@@ -35,13 +35,13 @@ CRDS = Path(__file__).resolve().parents[2] / "crds"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fault", description=__doc__)
     parser.add_argument("--tries", type=int, help="of each case, instead of its own number")
-    parser.add_argument("--only", metavar="CASE", help="cases and lineups whose name has this in it")
+    parser.add_argument("--only", metavar="CASE", action="append", help="cases and lineups whose name has this in it")
     parser.add_argument("--short", action="store_true", help="each case once, outages of 8 s")
     parser.add_argument("--dir", type=Path, help="a folder for logs and journals, kept")
     options = parser.parse_args()
-    lineups = chosen(options.only)
+    lineups = chosen(options.only or [""])
     if not lineups:
-        parser.error(f"no case has {options.only!r} in its name")
+        parser.error(f"no case has any of {options.only} in its name")
     plan = Plan(tries=options.tries or (1 if options.short else None), short=options.short, say=Told().say)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         report = runner.run(run(lineups, plan, options.dir))

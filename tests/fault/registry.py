@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tests.fault import fleets, programs, servers
 from tests.fault.case import Case, Lineup
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 LINEUPS: tuple[Lineup, ...] = (*programs.LINEUPS, *servers.LINEUPS, *fleets.LINEUPS)
 
 
-def chosen(only: str | None) -> list[Lineup]:
-    """Those with a case whose name, or lineup's name, has `only` in it, and just these cases."""
-    found = [replace(lineup, cases=_named(lineup, only or "")) for lineup in LINEUPS]
+def chosen(parts: Sequence[str]) -> list[Lineup]:
+    """Those with cases whose name, or whose lineup's name, has one of `parts` in it, and just these cases."""
+    found = [replace(lineup, cases=_named(lineup, parts)) for lineup in LINEUPS]
     return [lineup for lineup in found if lineup.cases]
 
 
-def _named(lineup: Lineup, only: str) -> tuple[Case, ...]:
-    return lineup.cases if only in lineup.name else tuple(case for case in lineup.cases if only in case.name)
+def _named(lineup: Lineup, parts: Sequence[str]) -> tuple[Case, ...]:
+    return tuple(case for case in lineup.cases if any(part in lineup.name or part in case.name for part in parts))
