@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.bench.scale.field import JOINED_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from tests.stack.programs import Program
 
 EVERY_SECONDS = 0.1
+MOST_WAITING = 10
 STOP_SECONDS = 20.0
 FIRST_BIND_SECONDS = 120.0
 
@@ -75,7 +78,7 @@ class Turnovers:
         return max(seen.epoch for seen in self._field.witness.seen.values())
 
     async def _first_bind(self, epoch: int) -> float:
-        """Sessions keep coming until a later leader has bound one; the moment of that."""
+        """Sessions keep coming, while not many wait, until a later leader has bound one; the moment of that."""
         field, names = self._field, list[str]()
         seen = field.witness.seen
 
@@ -90,15 +93,20 @@ class Turnovers:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
         moment = min(later())
-        await field.witness.until(lambda: field.witness.joined.issuperset(names), 30, "all that came, in their calls")
+        await field.witness.until(
+            lambda: field.witness.joined.issuperset(names), JOINED_SECONDS, "all that came, in their calls"
+        )
         await field.close(names)
         return moment
 
     async def _come(self, names: list[str]) -> None:
+        seen = self._field.witness.seen
         while True:
-            (body,) = self._field.session_bodies(1)
-            await self._field.create(body)
-            names.append(body["metadata"]["name"])
+            waiting = sum(name not in seen or seen[name].bound_at is None for name in names)
+            if waiting < MOST_WAITING:
+                (body,) = self._field.session_bodies(1)
+                await self._field.create(body)
+                names.append(body["metadata"]["name"])
             await asyncio.sleep(EVERY_SECONDS)
 
 
