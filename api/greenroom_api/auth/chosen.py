@@ -46,15 +46,15 @@ async def doorkeeper(chosen: AuthSettings, world: World, namespace: str) -> Asyn
     if chosen.caller_requests_per_second > 0:
         throttle = Throttle(world.clock, chosen.caller_requests_per_second, chosen.caller_burst)
     async with _gate(chosen, world, namespace) as gate:
-        yield Doorkeeper(gate, close_tokens(chosen, namespace), throttle)
+        yield Doorkeeper(gate, close_tokens(chosen, world, namespace), throttle)
 
 
-def close_tokens(chosen: AuthSettings, namespace: str) -> CloseTokens:
+def close_tokens(chosen: AuthSettings, world: World, namespace: str) -> CloseTokens:
     """Raises BadSetting."""
     if not chosen.close_token_key_file:
         logger.warning("GREENROOM_CLOSE_TOKEN_KEY_FILE is not set: close tokens hold for this replica, until it ends")
     try:
-        return CloseTokens(read_key(chosen.close_token_key_file), namespace)
+        return CloseTokens(read_key(chosen.close_token_key_file, world.random), namespace)
     except BadKey as problem:
         raise BadSetting(str(problem)) from None
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
 
 HEADER = "Greenroom-Close-Token"
 SHORTEST_KEY_BYTES = 32
@@ -35,10 +38,11 @@ class CloseTokens:
         return hmac.compare_digest(token.encode(), self.token(call_id, session_id).encode())
 
 
-def read_key(file: str) -> bytes:
-    """The key that all replicas share; without a file one for this process alone. Raises BadKey."""
+def read_key(file: str, random: Random) -> bytes:
+    """The key that all replicas share; without a file one for this process alone, from `random`, which nobody may be
+    able to guess. Raises BadKey."""
     if not file:
-        return secrets.token_bytes(SHORTEST_KEY_BYTES)
+        return random.randbytes(SHORTEST_KEY_BYTES)
     try:
         key = Path(file).read_bytes().strip()
     except OSError as error:
