@@ -165,6 +165,11 @@ class Field:
         page = await self.operators[0].metrics()
         return int(sum(value for _, value in samples(page, "greenroom_fleet_free_slots")))
 
+    async def epoch(self) -> int:
+        """Which term of leadership this is; on a machine that is far too busy there may be several."""
+        page = await self.operators[0].metrics()
+        return int(next(value for _, value in samples(page, "greenroom_operator_epoch")))
+
     async def writes_for(self, purpose: str) -> int:
         """Of the operator, on sessions."""
         page = await self.operators[0].metrics()
