@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import kopf
@@ -18,7 +19,7 @@ from greenroom_core.model import names
 from greenroom_core.model.runtime import AgentRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from greenroom_core.kube.auth import Credentials
     from greenroom_operator.shell import Shell
@@ -58,6 +59,14 @@ class NoProgress(kopf.ProgressStorage):
         return essence
 
 
+class Patience:
+    """Seconds between the tries of a request of kopf's, without an end: one that gives up takes the whole process with it,
+    and a server that starts answers 503 for a while."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((0.2, 1.0, 2.0), repeat(5.0))
+
+
 def configure(settings: kopf.OperatorSettings) -> None:
     """kopf writes nothing on any object and posts no event."""
     settings.persistence.diffbase_storage = NoDiffs()
@@ -65,7 +74,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.networking.request_timeout = 30
-    settings.networking.error_backoffs = (0.2, 1, 2)
+    settings.networking.error_backoffs = Patience()
     settings.queueing.error_delays = (0.5, 1, 2, 5)
     settings.queueing.idle_timeout = 0.5
     settings.watching.server_timeout = 300
