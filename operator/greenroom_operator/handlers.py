@@ -60,8 +60,8 @@ class NoProgress(kopf.ProgressStorage):
 
 
 class Patience:
-    """Seconds between the tries of a request of kopf's, without an end: one that gives up takes the whole process with it,
-    and a server that starts answers 503 for a while."""
+    """Seconds between the tries of a request of kopf's, without an end: one that gives up ends the whole process, and a
+    server that starts answers 503 for a while."""
 
     def __iter__(self) -> Iterator[float]:
         return chain((0.2, 1.0, 2.0), repeat(5.0))
