@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 A, B = TypeVar("A"), TypeVar("B")
 
 PROCESSES = 2
-_CHUNK = 10
+_CHUNK = 4
 
 
 @dataclass(frozen=True, slots=True)
