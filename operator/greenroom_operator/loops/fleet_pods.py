@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from greenroom_core.kube.errors import AlreadyExists, NotFound, Refused, Unanswered
+from greenroom_core.kube.errors import AlreadyExists, Conflict, NotFound, Refused, Unanswered
 from greenroom_core.kube.kinds import PODS
 from greenroom_operator.planning.pods import pod_body, pod_name
 from greenroom_operator.planning.trouble import exit_reason
@@ -110,12 +110,18 @@ class FleetPods:
                 PODS, meta.namespace, meta.name, uid=meta.uid, resource_version=meta.resource_version
             )
             logger.info("pod %s deleted: %s", meta.key, exit_reason(pod) if pod.finished else "not needed")
-            after = await self._writer.read_pod(meta.namespace, meta.name)
-            if after is None or after.metadata.uid != meta.uid:
-                self._pods.forget(pod)
-            else:
-                self._pods.learn(after)
+            await self._look_up(pod)
         except NotFound:
             self._pods.forget(pod)
+        except Conflict:
+            await self._look_up(pod)  # what was planned on is old, and the watch may tell of it late
         except (Refused, Unanswered) as error:
             logger.debug("pod %s not deleted: %s", meta.key, error)
+            await self._world.clock.sleep(_AGAIN_SECONDS)
+
+    async def _look_up(self, pod: Pod) -> None:
+        after = await self._writer.read_pod(pod.metadata.namespace, pod.metadata.name)
+        if after is None or after.metadata.uid != pod.metadata.uid:
+            self._pods.forget(pod)
+        else:
+            self._pods.learn(after)

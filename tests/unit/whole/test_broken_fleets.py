@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.apiserver import Faults, refusal
+from tests.fakes.apiserver import Faults, Script, refusal
 from tests.fakes.virtual_time import run_virtual
 from tests.unit.whole.stage import NAMESPACE, Stage, stage
 from tests.unit.whole.test_autoscaling import Creations
-from tests.unit.whole.test_fleets import events_of, live_pods
+from tests.unit.whole.test_fleets import events_of, live_pods, until_pods
 
 from greenroom_core.kube.errors import NotFound
 from greenroom_core.kube.kinds import PODS, RUNTIMES
@@ -111,6 +111,28 @@ def test_a_quota_is_told_tried_ever_less_often_and_the_fleet_grows_once_there_is
             await here.when(lambda: sum(pod.ready for pod in here.pods.values()) == 3, 70)
             await here.clock.sleep(10)
             assert (await progressing(here)).reason == "Complete"
+
+    run_virtual(story())
+
+
+@pytest.mark.parametrize(("status", "reason"), [(403, "Forbidden"), (409, "Conflict"), (500, "InternalError")])
+def test_a_deletion_that_is_refused_is_tried_again_with_a_pause_and_in_the_end_done(status: int, reason: str) -> None:
+    async def story() -> None:
+        async with stage() as here:
+            here.start_operator()
+            here.transports[-1].faults = script = Script(here.clock)
+            await here.create_runtime(replicas=2)
+            await here.when(lambda: sum(pod.ready for pod in here.pods.values()) == 2)
+            script.add(
+                lambda request: request.method == "DELETE",
+                40,
+                delay_before_seconds=0.01,
+                answer=refusal(status, reason),
+            )
+            await here.client.merge_patch(RUNTIMES, NAMESPACE, "default", {"spec": {"replicas": 1}})
+            begun = here.clock.boot()
+            await until_pods(here, 1, seconds=60)
+            assert here.clock.boot() - begun > (15 if status != 409 else 0.3)
 
     run_virtual(story())
 
