@@ -61,7 +61,7 @@ def main() -> None:
 
 async def measured(binaries: Binaries, options: argparse.Namespace) -> Report:
     """One control plane: the large fleet first, then, beside its sessions, the dense pod."""
-    report = Report(options.pods, "syncing" if options.fsync else "without fsync")
+    report = Report(options.pods + SPARE_PODS, "syncing" if options.fsync else "without fsync")
     report.conditions["load_average_before"] = os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="greenroom-scale-") as folder:
         directory = Path(folder)
