@@ -248,7 +248,7 @@ class Happenings:
             self._later(_EVICTED_AFTER_SECONDS, lambda: self._pods_evicted(node))
 
         def back() -> None:
-            kubelets.cut.discard(node)
+            kubelets.reach_again(node)
             for program in kubelets.on(node):
                 self._connect(program)
 

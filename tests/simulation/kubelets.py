@@ -65,6 +65,13 @@ class Kubelets:
     def on(self, node: str) -> list[PodProgram]:
         return [held.program for held in self.held.values() if held.node == node]
 
+    def reach_again(self, node: str) -> None:
+        """It is not cut off any more, and shows its pods anew: others may have written on them meanwhile."""
+        self.cut.discard(node)
+        for held in self.held.values():
+            if held.node == node:
+                held.shown = ("", False)
+
     def _schedule(self, pod: Object) -> None:
         meta = pod["metadata"]
         closed = {node["metadata"]["name"] for node in self.kubectl.nodes() if node["spec"].get("unschedulable")}
