@@ -44,3 +44,26 @@ def test_the_socket_of_a_failed_connection_closes_nobody_elses(tls: bool) -> Non
         runner.run(let_go(sock, **options))
     still_named = sock.detach()  # before anything else: a failing test must close nothing either
     assert still_named == -1
+
+
+def test_a_connection_closed_under_its_last_words_is_no_error_and_all_else_is() -> None:
+    pytest.importorskip("uvloop")
+    closed = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+    contexts = [
+        {"message": "Fatal error on SSL protocol", "exception": closed},
+        {"message": "Fatal error on SSL protocol", "exception": RuntimeError("something else")},
+        {"message": "Fatal error on transport", "exception": closed},
+        {"message": "Task exception was never retrieved", "exception": ValueError("of ours")},
+        {"message": "nothing more is known"},
+    ]
+    told: list[object] = []
+
+    async def tell() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        for context in contexts:
+            loop.call_exception_handler(context)
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(tell())
+    assert told == contexts[1:]
