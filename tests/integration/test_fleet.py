@@ -46,7 +46,7 @@ async def runtime_status(stack: Stack, name: str, holds: Any) -> Mapping[str, An
     """The AgentRuntime's status as soon as `holds` of it and its conditions' reasons."""
     path = f"/apis/{names.API_VERSION}/namespaces/{stack.namespace}/agentruntimes/{name}"
     clock = SystemClock()
-    async with clock.timeout(30):
+    async with clock.timeout(150):  # a pod too many stays for a minute after its last session
         while True:
             status = (await stack.plane.admin.request("GET", path)).get("status", {})
             reasons = {c["type"]: c["reason"] for c in status.get("conditions") or ()}
