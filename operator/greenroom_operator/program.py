@@ -165,13 +165,14 @@ class Operator:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
 
     async def _take_over(self) -> None:
-        """Knows pods after sessions, and puts up the fence; only then may it bind.
+        """Knows pods, too, and puts up the fence; only then may it bind. A pod that the list does not show, though a
+        session is bound to it, is read by name before anything follows from that.
 
         Nodes, too, where they can be read.
         """
         while True:
             try:
-                await self._pods.relist()
+                await self._pods.relist(unless_since=self.leadership.acquired_at)
                 await self._nodes.refresh()
                 await self._list_runtimes()
                 await fence(self._client, self._sessions, self.leadership.epoch)
