@@ -72,11 +72,11 @@ class Happenings:
             self._make_again(name, spec)
 
     def close_all(self) -> None:
-        """The last guests are asked to go."""
+        """The last guests are asked to go, but for those whose close is on record: that one has to be carried out."""
         for session in self.cast.kubectl.sessions():
-            name = session["metadata"]["name"]
-            if "endedAt" not in session["status"] and name not in self.cast.journal.deeds.closed:
-                self._close_by_kubectl(name)
+            asked = names.CLOSE_REQUESTED in session["metadata"].get("annotations", {})
+            if "endedAt" not in session["status"] and not asked:
+                self._close_by_kubectl(session["metadata"]["name"])
 
     # --- work ---
 

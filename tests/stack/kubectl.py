@@ -33,12 +33,13 @@ class Kubectl:
             f"--kubeconfig={self.plane.kubeconfig}",
             f"--namespace={self.namespace}",
             *words,
-            stdin=asyncio.subprocess.PIPE,
+            # A pipe for nothing would be written to when kubectl has ended already.
+            stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            out, err = await process.communicate(given.encode())
+            out, err = await process.communicate(given.encode() if given else None)
         finally:
             if process.returncode is None:  # whoever waited for it has been cancelled
                 process.kill()

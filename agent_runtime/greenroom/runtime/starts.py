@@ -262,7 +262,8 @@ class OwnStarts:
         return await self._outcome(start)
 
     async def _removed(self, start: OwnStart) -> None:
-        """Deletes what may have been created. A create that is carried out later still will not run here."""
+        """Deletes what may have been created. It stays unwanted for good: a create that is carried out later, or a bind
+        that the feed shows after the deletion has been answered, will not run here."""
         uid = start.session.metadata.uid if start.session is not None else ""
         for pause_seconds in _CLEAN_UP_PAUSES_SECONDS:
             await self._clock.sleep(pause_seconds)
@@ -274,8 +275,6 @@ class OwnStarts:
             except KubeError as problem:
                 logger.debug("session %s: not removed yet: %s", start.name, problem)
                 continue
-            if uid:
-                self._unwanted.discard(start.name)
             return
 
     def _tidy(self, start: OwnStart) -> None:
