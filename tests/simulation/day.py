@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,14 @@ class Outcome:
 
 def play(script: Script, *, told: bool = False) -> Outcome:
     """`told`: keep the journal's lines."""
-    return run_processes(_day(script, told=told), limit_seconds=_LIMIT_SECONDS)
+    collects = gc.isenabled()
+    gc.disable()  # a generator that the collector finds ends then and there, and that would be chance
+    try:
+        return run_processes(_day(script, told=told), limit_seconds=_LIMIT_SECONDS)
+    finally:
+        gc.collect()
+        if collects:
+            gc.enable()
 
 
 async def _day(script: Script, *, told: bool) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import traceback
@@ -77,6 +78,8 @@ def in_processes(work: Callable[[A], B], items: Iterable[A], *, chunk: int = 1) 
 
 
 def quieten() -> None:
-    """What programs log, and what is left of them where they are broken off, is of no interest."""
+    """What programs log, and what is left of them where they are broken off, is of no interest. What is there before
+    the first day need not be looked through after each."""
+    gc.freeze()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
