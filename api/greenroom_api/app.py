@@ -45,6 +45,7 @@ def equip(app: FastAPI, backend: SessionBackend, instruments: Instruments | None
     """Gives an application what the routes and `lifespan` look for in its state."""
     app.state.backend = backend
     app.state.backend_entered = False
+    app.state.leaving = False
     app.state.instruments = instruments or Instruments()
     app.state.instruments.observe_gauges(lambda: app.state.backend.gauges())
 

@@ -15,6 +15,7 @@ from greenroom_api.app import create_app
 from greenroom_api.auth.chosen import doorkeeper
 from greenroom_api.cluster import ClusterBackend
 from greenroom_api.instruments import Instruments
+from greenroom_api.patience import Patience
 from greenroom_api.settings import ApiSettings, AuthMode, AuthSettings, TurnSettings
 from greenroom_core import logs, settings
 from greenroom_core.clock import SystemClock
@@ -70,7 +71,17 @@ async def serve(
         if chosen.talk_page:
             talk.install(app, turn)
         logger.info("serving namespace %s", namespace)
-        await server.Server(app, shutdown_seconds=chosen.shutdown_seconds).serve(sockets=[listener])
+        web = server.Server(
+            app,
+            shutdown_seconds=chosen.shutdown_seconds,
+            drain_seconds=chosen.drain_seconds,
+            patience=Patience(
+                head_seconds=chosen.request_seconds,
+                body_seconds=chosen.request_seconds,
+                connections=chosen.connections,
+            ),
+        )
+        await web.serve(sockets=[listener])
 
 
 def run(program: str, arguments: Sequence[str], app: FastAPI | None = None) -> None:

@@ -20,9 +20,16 @@ class ApiSettings:
     log_level: str = setting("INFO", f"one of {', '.join(LEVELS)}", lambda value: value.upper() in LEVELS)
     log_format: str = setting("text", "text or json", lambda value: value in ("text", "json"))
     kube_requests: int = setting(64, "requests to the Kubernetes API server at one time, 1 or more", lambda v: v >= 1)
-    shutdown_seconds: float = setting(
-        20.0, "how long a start that a pod already has may still take after SIGTERM, 0 or more", lambda v: v >= 0
+    drain_seconds: float = setting(
+        0.0, "how long all goes on after SIGTERM, until nobody sends requests here, 0 or more", lambda v: v >= 0
     )
+    shutdown_seconds: float = setting(
+        20.0, "how long requests under way may still take after that, 0 or more", lambda v: v >= 0
+    )
+    request_seconds: float = setting(
+        20.0, "how long a request's head may take to come, then its body and a second per 10 KiB of it", lambda v: v > 0
+    )
+    connections: int = setting(2048, "of clients at one time, 1 or more", lambda v: v >= 1)
     talk_page: bool = setting(False, "true: a page at /talk where one speaks with an agent")
     cors_allow_origins: str = setting("", "origins whose pages may ask, between commas; *: all; empty: none")
 

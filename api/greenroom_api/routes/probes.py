@@ -42,7 +42,8 @@ async def health() -> Response:
 
 
 async def ready(request: Request) -> Response:
-    if not dependencies.backend(request).ready:
+    """A server that is leaving answers on, but nothing new is to be sent to it."""
+    if request.app.state.leaving or not dependencies.backend(request).ready:
         raise problems.not_ready()
     return Response()
 

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 
 from greenroom_api import dependencies, openapi, problems
 from greenroom_api.auth.close_tokens import HEADER as CLOSE_TOKEN
@@ -152,7 +153,11 @@ def add_routes(router: APIRouter, may: Permissions, *, direct: bool) -> None:
 async def start_session(request: Request) -> Response:
     """Answers when the agent has been built and is joining the call, or certainly never will."""
     call_id = request.path_params["call_id"]
-    wanted = (await dependencies.start_asked(request)).request(
+    try:
+        asked = await dependencies.start_asked(request)
+    except ClientDisconnect:
+        return Response(status_code=499)
+    wanted = asked.request(
         call_id,
         idempotency_key=dependencies.idempotency_key(request),
         caller=dependencies.caller(request),

@@ -156,7 +156,8 @@ async def test_a_client_that_hangs_up_takes_its_session_with_it(
 async def test_sigterm_answers_those_who_wait_lets_the_bound_one_start_and_ends_with_0(
     control_plane: ControlPlane, installed_crds: None, namespace: str, tmp_path: Path
 ) -> None:
-    async with a_bench(control_plane, namespace, tmp_path) as bench:
+    """Those who still wait for a slot when the time is almost over."""
+    async with a_bench(control_plane, namespace, tmp_path, lambda pad: pad.api(1, "--shutdown-seconds", "12")) as bench:
         waiting, starting = bench.post("waits"), bench.post("starts")
         waits, starts = await bench.session_of("waits"), await bench.session_of("starts")
         await bench.bind(starts)

@@ -114,6 +114,9 @@ async def test_what_is_written_in_one_turn_is_one_write() -> None:
         def is_closing(self) -> bool:
             return self.closed
 
+        def get_write_buffer_size(self) -> int:
+            return 0
+
         def close(self) -> None:
             self.closed = True
 
