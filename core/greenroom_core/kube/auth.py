@@ -86,7 +86,7 @@ def _kubeconfig() -> Credentials:
         from kubernetes import client, config
     except ModuleNotFoundError as error:
         raise NoCredentials(
-            "reading a kubeconfig needs the package `kubernetes`: install greenroom[operator], or run in a pod"
+            "reading a kubeconfig needs the package `kubernetes`: install greenroom[kubeconfig], or run in a pod"
         ) from error
     settings = client.Configuration()
     config.load_kube_config(client_configuration=settings)

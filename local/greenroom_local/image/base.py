@@ -1,0 +1,48 @@
+"""A stand-in for python:3.13-slim where no registry is asked: Debian's own packages, cut as the official image is."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from greenroom_local.image.commands import Log
+
+_SUITE = "trixie"  # whose Python is 3.13
+_PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
+# The official image has none of these, and no bytecode.
+_LEFT_OUT = (
+    *("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale"),
+    *("var/cache/apt", "var/cache/debconf", "var/lib/apt/lists", "var/log"),
+)
+
+
+def recipe() -> str:
+    """Changes with what a base is made of."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+
+
+async def make(buildah: tuple[str, ...], name: str, log: Log, scratch: Path) -> None:
+    """Commit the base as image `name`. Needs root, debootstrap and Debian's mirror; raises Unbuildable."""
+    with tempfile.TemporaryDirectory(prefix="base-", dir=scratch) as folder:
+        root = Path(folder) / "root"
+        await log.run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root))
+        _cut(root)
+        (root / "usr/bin/python").symlink_to("python3")
+        container = f"greenroom-base-{recipe()}"
+        await log.run(*buildah, "from", "--name", container, "scratch")
+        await log.run(*buildah, "add", container, str(root), "/")
+        await log.run(*buildah, "config", "--env", "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin", container)
+        await log.run(*buildah, "config", "--cmd", "python3", container)
+        await log.run(*buildah, "commit", "--rm", container, name)
+
+
+def _cut(root: Path) -> None:
+    for folder in _LEFT_OUT:
+        shutil.rmtree(root / folder, ignore_errors=True)
+        (root / folder).mkdir()
+    for cache in (root / "usr/lib").rglob("__pycache__"):
+        shutil.rmtree(cache)
