@@ -13,11 +13,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _LIFETIME = timedelta(days=365)
 _SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-_SERVER_ADDRESSES = ("127.0.0.1", "10.0.0.1")
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody else who gets a certificate of the same authority, to serve at `addresses` with it as well."""
+
+    name: str
+    common_name: str
+    organisation: str | None = None
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +70,30 @@ class Certificates:
     def service_account_key(self) -> Path:
         return self.folder / "service-account.key"
 
+    def identity(self, name: str) -> tuple[Path, Path]:
+        """Certificate and key of an :class:`Identity`."""
+        return self.folder / f"{name}.crt", self.folder / f"{name}.key"
 
-def make_certificates(folder: Path, now: datetime) -> Certificates:
-    """Write all files into `folder` (made if absent), readable by this user alone."""
+
+def make_certificates(
+    folder: Path, now: datetime, server_addresses: Sequence[str] = ("10.0.0.1",), identities: Sequence[Identity] = ()
+) -> Certificates:
+    """Write all files into `folder` (made if absent), readable by this user alone.
+
+    The servers are known at the loopback address and at `server_addresses`.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     files = Certificates(folder)
     authority = _Authority(now)
     _write(files.ca, _pem(authority.certificate))
-    _issue(authority, files.server, files.server_key, _name("greenroom-local"), server=True)
-    _issue(authority, files.admin, files.admin_key, _name("greenroom-admin", "system:masters"), server=False)
-    controllers = _name("system:kube-controller-manager")
-    _issue(authority, files.controllers, files.controllers_key, controllers, server=False)
+    served = _alternative_names(_SERVER_NAMES, (_LOOPBACK, *server_addresses))
+    _issue(authority, files.server, files.server_key, _name("greenroom-local"), served)
+    _issue(authority, files.admin, files.admin_key, _name("greenroom-admin", "system:masters"))
+    _issue(authority, files.controllers, files.controllers_key, _name("system:kube-controller-manager"))
+    for identity in identities:
+        subject = _name(identity.common_name, identity.organisation)
+        serves = _alternative_names((), identity.addresses) if identity.addresses else None
+        _issue(authority, *files.identity(identity.name), subject, serves)
     _write(files.service_account_key, _key_pem(_new_key()))
     return files
 
@@ -87,7 +111,9 @@ class _Authority:
             .sign(self.key, hashes.SHA256())
         )
 
-    def sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, server: bool) -> x509.Certificate:
+    def sign(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, served: x509.SubjectAlternativeName | None
+    ) -> x509.Certificate:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = (
             _builder(subject, self.certificate.subject, key, self.now)
@@ -95,17 +121,23 @@ class _Authority:
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
-        if server:
+        if served is not None:
             # etcd serves with it, and the API server is also etcd's client with it.
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-            builder = builder.add_extension(_alternative_names(), critical=False)
+            builder = builder.add_extension(served, critical=False)
         return builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False).sign(self.key, hashes.SHA256())
 
 
-def _issue(authority: _Authority, certificate: Path, key_file: Path, subject: x509.Name, *, server: bool) -> None:
+def _issue(
+    authority: _Authority,
+    certificate: Path,
+    key_file: Path,
+    subject: x509.Name,
+    served: x509.SubjectAlternativeName | None = None,
+) -> None:
     key = _new_key()
     _write(key_file, _key_pem(key))
-    _write(certificate, _pem(authority.sign(subject, key, server=server)))
+    _write(certificate, _pem(authority.sign(subject, key, served)))
 
 
 def _builder(
@@ -129,10 +161,10 @@ def _name(common_name: str, organisation: str | None = None) -> x509.Name:
     return x509.Name(parts)
 
 
-def _alternative_names() -> x509.SubjectAlternativeName:
-    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _SERVER_NAMES]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _SERVER_ADDRESSES]
-    return x509.SubjectAlternativeName(names)
+def _alternative_names(names: Sequence[str], addresses: Sequence[str]) -> x509.SubjectAlternativeName:
+    found: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+    found += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    return x509.SubjectAlternativeName(found)
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -21,11 +21,11 @@ from greenroom_core.kube.client import KubeClient
 from greenroom_core.kube.http import HttpTransport
 from greenroom_core.world import World
 from greenroom_local.admin import Admin, AdminError
-from greenroom_local.certificates import Certificates, make_certificates
+from greenroom_local.certificates import Certificates, Identity, make_certificates
 from greenroom_local.children import ChildProcess, Command
 from greenroom_local.kubeconfig import write_kubeconfig
 from greenroom_local.ports import LOOPBACK, free_ports
-from greenroom_local.servers import Ports, api_server_words, etcd_words
+from greenroom_local.servers import Ports, Reach, api_server_words, etcd_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -59,7 +59,8 @@ class ControlPlane:
     """``async with ControlPlane(binaries, directory) as plane:``: up and ready inside, gone after.
 
     `directory` gets data, certificates, logs and the kubeconfig; what an earlier control plane left there is removed.
-    With `unsafe_no_fsync` etcd does not wait for the disk: faster, for tests.
+    With `unsafe_no_fsync` etcd does not wait for the disk: faster, for tests. `reach` is another address than the
+    loopback one where nodes join, which get certificates as `identities`.
     """
 
     def __init__(
@@ -69,11 +70,15 @@ class ControlPlane:
         *,
         unsafe_no_fsync: bool = False,
         namespace: str = "default",
+        reach: Reach | None = None,
+        identities: Sequence[Identity] = (),
         clock: Clock | None = None,
     ) -> None:
         self._binaries = binaries
         self.directory = directory.resolve()
         self.namespace = namespace
+        self.reach = reach or Reach()
+        self._identities = tuple(identities)
         self._unsafe_no_fsync = unsafe_no_fsync
         self._clock: Clock = clock or SystemClock()
         self._etcd: ChildProcess | None = None
@@ -118,17 +123,17 @@ class ControlPlane:
 
     @property
     def host(self) -> str:
-        return LOOPBACK
+        return self.reach.address
 
     @property
     def port(self) -> int:
-        """The API server's port on the loopback address."""
+        """The API server's port at :attr:`host`."""
         return _there(self._ports).api_server
 
     @property
     def server_url(self) -> str:
         """Such as ``https://127.0.0.1:40123``; the same after a restart of the API server."""
-        return f"https://{LOOPBACK}:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     @property
     def etcd_url(self) -> str:
@@ -185,7 +190,7 @@ class ControlPlane:
         tls = ssl.create_default_context(cafile=str(self.ca_file))
         if token is None:
             tls.load_cert_chain(self.files.admin, self.files.admin_key)
-        server_url = f"https://{LOOPBACK}:{port or self.port}"
+        server_url = f"https://{LOOPBACK}:{port}" if port else self.server_url
         return Credentials(server_url, tls, lambda: token, self.namespace, str(self.ca_file))
 
     @asynccontextmanager
@@ -243,7 +248,8 @@ class ControlPlane:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for leftover in ("etcd", "pki", "logs"):
             shutil.rmtree(self.directory / leftover, ignore_errors=True)
-        make_certificates(self.files.folder, self._clock.wall())
+        addresses = {self.reach.service, self.reach.address} - {LOOPBACK}
+        make_certificates(self.files.folder, self._clock.wall(), sorted(addresses), self._identities)
 
     def _start_servers(self, ports: Ports) -> None:
         self._ports = ports
@@ -253,7 +259,8 @@ class ControlPlane:
         data.mkdir(mode=0o700)
         unsafe = self._unsafe_no_fsync
         self._etcd = self.child("etcd", etcd_words(self._binaries, self.files, ports, data, unsafe_no_fsync=unsafe))
-        self._api_server = self.child("kube-apiserver", api_server_words(self._binaries, self.files, ports))
+        words = api_server_words(self._binaries, self.files, ports, self.reach)
+        self._api_server = self.child("kube-apiserver", words)
         self._etcd.start()
         self._api_server.start()
 

@@ -11,9 +11,10 @@ from greenroom_core.clock import SystemClock
 from greenroom_local.admin import Admin, AdminError
 from greenroom_local.kubeconfig import write_controllers_kubeconfig
 from greenroom_local.ports import LOOPBACK, free_ports
-from greenroom_local.servers import controller_manager_words
+from greenroom_local.servers import CONTROLLERS, controller_manager_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -36,12 +37,20 @@ class ControllerManager:
     """
 
     def __init__(
-        self, plane: ControlPlane, program: Path, *, node_grace_seconds: int = 40, clock: Clock | None = None
+        self,
+        plane: ControlPlane,
+        program: Path,
+        *,
+        node_grace_seconds: int = 40,
+        controllers: Sequence[str] = CONTROLLERS,
+        clock: Clock | None = None,
     ) -> None:
         (port,) = free_ports(1)
         kubeconfig = plane.directory / "controllers.kubeconfig"
         write_controllers_kubeconfig(kubeconfig, plane.server_url, plane.files)
-        words = controller_manager_words(program, plane.files, kubeconfig, port, node_grace_seconds=node_grace_seconds)
+        words = controller_manager_words(
+            program, plane.files, kubeconfig, port, node_grace_seconds=node_grace_seconds, controllers=controllers
+        )
         self.process = plane.child("kube-controller-manager", words)
         self._admin = Admin(f"https://{LOOPBACK}:{port}", plane.files)
         self._clock: Clock = clock or SystemClock()

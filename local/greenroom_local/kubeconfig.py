@@ -24,6 +24,11 @@ def write_controllers_kubeconfig(path: Path, server_url: str, files: Certificate
     _write(path, server_url, files.ca, (files.controllers, files.controllers_key), "default")
 
 
+def write_identity_kubeconfig(path: Path, server_url: str, files: Certificates, name: str) -> None:
+    """That of one of the further identities that the control plane was made with, in the same form."""
+    _write(path, server_url, files.ca, files.identity(name), "default")
+
+
 def _write(path: Path, server_url: str, ca: Path, client: tuple[Path, Path], namespace: str) -> None:
     certificate, key = client
     config = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from greenroom_local.ports import LOOPBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from greenroom_local.binaries import Binaries
@@ -19,11 +21,32 @@ ISSUER = "https://kubernetes.default.svc"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the servers of one control plane listen, all on the loopback address."""
+    """Where the servers of one control plane listen: etcd on the loopback address, the API server where it is told."""
 
     etcd: int
     etcd_peer: int
     api_server: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The address of the API server and the range of services' addresses.
+
+    On the loopback address it is reached by nothing but this machine's processes; at any other there are nodes and
+    pods that find it as the service `kubernetes`.
+    """
+
+    address: str = LOOPBACK
+    services: str = SERVICE_ADDRESSES
+
+    @property
+    def has_nodes(self) -> bool:
+        return self.address != LOOPBACK
+
+    @property
+    def service(self) -> str:
+        """The address of the service `kubernetes`: the first of the range."""
+        return str(ipaddress.ip_network(self.services)[1])
 
 
 def etcd_words(
@@ -53,15 +76,15 @@ def etcd_words(
     return (*words, "--unsafe-no-fsync") if unsafe_no_fsync else words
 
 
-def api_server_words(binaries: Binaries, files: Certificates, ports: Ports) -> tuple[str, ...]:
+def api_server_words(binaries: Binaries, files: Certificates, ports: Ports, reach: Reach) -> tuple[str, ...]:
     """kube-apiserver with RBAC and service-account tokens as in a cluster."""
-    return (
+    words = (
         str(binaries.kube_apiserver),
         f"--etcd-servers=https://{LOOPBACK}:{ports.etcd}",
         f"--etcd-cafile={files.ca}",
         f"--etcd-certfile={files.server}",
         f"--etcd-keyfile={files.server_key}",
-        f"--bind-address={LOOPBACK}",
+        f"--bind-address={reach.address}",
         f"--secure-port={ports.api_server}",
         f"--client-ca-file={files.ca}",
         f"--tls-cert-file={files.server}",
@@ -69,11 +92,23 @@ def api_server_words(binaries: Binaries, files: Certificates, ports: Ports) -> t
         f"--service-account-key-file={files.service_account_key}",
         f"--service-account-signing-key-file={files.service_account_key}",
         f"--service-account-issuer={ISSUER}",
-        f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
+        f"--service-cluster-ip-range={reach.services}",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
-        "--endpoint-reconciler-type=none",
         "--profiling=false",
+    )
+    return (*words, *(_for_nodes(files, reach) if reach.has_nodes else ("--endpoint-reconciler-type=none",)))
+
+
+def _for_nodes(files: Certificates, reach: Reach) -> tuple[str, ...]:
+    return (
+        f"--advertise-address={reach.address}",
+        "--endpoint-reconciler-type=lease",
+        "--enable-admission-plugins=NodeRestriction",
+        f"--kubelet-certificate-authority={files.ca}",
+        f"--kubelet-client-certificate={files.admin}",
+        f"--kubelet-client-key={files.admin_key}",
+        "--kubelet-preferred-address-types=InternalIP",
     )
 
 
@@ -87,10 +122,18 @@ CONTROLLERS = (
     "taint-eviction-controller",
 )
 """Those that meet Greenroom's objects."""
+ALL_CONTROLLERS = ("*",)
+"""As in a cluster, for a control plane with real nodes."""
 
 
 def controller_manager_words(
-    program: Path, files: Certificates, kubeconfig: Path, port: int, *, node_grace_seconds: int
+    program: Path,
+    files: Certificates,
+    kubeconfig: Path,
+    port: int,
+    *,
+    node_grace_seconds: int,
+    controllers: Sequence[str] = CONTROLLERS,
 ) -> tuple[str, ...]:
     """kube-controller-manager with each controller under its own service account, as in a cluster."""
     return (
@@ -102,7 +145,9 @@ def controller_manager_words(
         f"--secure-port={port}",
         f"--tls-cert-file={files.server}",
         f"--tls-private-key-file={files.server_key}",
-        f"--controllers={','.join(CONTROLLERS)}",
+        f"--controllers={','.join(controllers)}",
+        f"--root-ca-file={files.ca}",
+        f"--service-account-private-key-file={files.service_account_key}",
         "--use-service-account-credentials=true",
         "--leader-elect=false",
         "--node-monitor-period=1s",

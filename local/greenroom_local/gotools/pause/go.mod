@@ -1,0 +1,3 @@
+module greenroom.dev/gotools/pause
+
+go 1.26.0

@@ -1,0 +1,147 @@
+"""The node's own process, mount and network namespaces, and a cable to this machine.
+
+Everything that the node starts, mounts and configures is in them, and goes with them when their first process ends:
+that is the whole of the cleaning up. That process dies with us, whatever becomes of us.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.e2e.cluster.model import ClusterUnavailable
+from tests.e2e.cluster.node import layout as paths
+from tests.e2e.cluster.node.commands import CommandFailed, run
+from tests.e2e.cluster.node.machine import PATH
+
+from greenroom_local.children import ChildProcess, Command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.e2e.cluster.node.addresses import Addresses
+    from tests.e2e.cluster.node.layout import Layout
+
+    from greenroom_core.clock import Clock
+
+_START_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+_ENVIRONMENT = {"PATH": PATH, "HOME": "/root"}
+
+_OVERLAY_FOLDERS = ("/run/greenroom/var-lib", "/run/greenroom/work")
+
+# The kubelet sets these for the whole machine where they differ; in the node they read as it wants them.
+TUNABLES = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The namespaces of the process `first`, which is the child of `process`."""
+
+    process: ChildProcess
+    first: int
+    layout: Layout
+    clock: Clock
+
+    def words(self, *words: str) -> tuple[str, ...]:
+        """The words with which something is run inside."""
+        return ("nsenter", f"--target={self.first}", "--mount", "--net", "--pid", "--", *words)
+
+    def child(self, name: str, words: Sequence[str]) -> ChildProcess:
+        """A server inside, not yet started."""
+        log = self.layout.logs / f"{name}.log"
+        return ChildProcess(Command(name, self.words(*words), _ENVIRONMENT, log), self.clock)
+
+    async def run(self, *words: str, seconds: float = 120.0) -> str:
+        """Run something inside to its end. Raises CommandFailed."""
+        return await run(self.words(*words), seconds=seconds)
+
+
+async def open_space(layout: Layout, addresses: Addresses, clock: Clock) -> Space:
+    """Namespaces with mounts and network ready for the node's programs. Raises ClusterUnavailable."""
+    unshare = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private")
+    words = (*unshare, "--", sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py")))
+    process = ChildProcess(Command("node", words, _ENVIRONMENT, layout.logs / "node.log"), clock)
+    process.start()
+    try:
+        space = Space(process, await _first_child(process, clock), layout, clock)
+        layout.holder.write_text(identity(space.first))
+        for command in inside(layout):
+            await space.run(*command)
+        for command in outside(layout, addresses, space.first):
+            await run(command)
+    except (CommandFailed, TimeoutError) as problem:
+        await process.kill()
+        raise ClusterUnavailable(f"the node's namespaces cannot be made: {problem}") from None
+    except BaseException:
+        await process.kill()
+        raise
+    return space
+
+
+def identity(process: int) -> str:
+    """Which process this is, also after its number has been given to another: number and start time."""
+    fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+    return f"{process} {fields[19].decode()}"
+
+
+def inside(layout: Layout) -> tuple[tuple[str, ...], ...]:
+    """What is done in the new namespaces: folders of the node's own over those that would be shared."""
+    bound = (
+        (layout.containerd, paths.CONTAINERD_ROOT),
+        (layout.kubelet, paths.KUBELET_ROOT),
+        (layout.config / "cni", paths.CNI_CONFIG),
+        (layout.pod_logs, "/var/log"),
+    )
+    upper, work = _OVERLAY_FOLDERS
+    overlay = f"lowerdir=/var/lib,upperdir={upper},workdir={work}"
+    tunables = " && ".join(
+        f"mkdir -p $(dirname {paths.TUNABLES}/{name}) && echo {value} > {paths.TUNABLES}/{name}"
+        f" && mount --bind {paths.TUNABLES}/{name} /proc/sys/{name}"
+        for name, value in TUNABLES.items()
+    )
+    return (
+        ("mount", "--make-rshared", "/"),
+        ("mount", "-t", "proc", "proc", "/proc"),
+        ("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"),
+        ("mkdir", "-p", *(inner for _, inner in bound), paths.VOLUME_PLUGINS, *_OVERLAY_FOLDERS),
+        *(("mount", "--bind", str(outer), inner) for outer, inner in bound),
+        ("mount", "-t", "overlay", "overlay", "-o", overlay, "/var/lib"),
+        ("sh", "-c", tunables),
+        ("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"),
+        ("ip", "link", "set", "lo", "up"),
+    )
+
+
+def outside(layout: Layout, addresses: Addresses, first: int) -> tuple[tuple[str, ...], ...]:
+    """The cable, and the ways to pods and services along it. It goes when its other end goes."""
+    node = f"nsenter --target={first} --net -- ip".split()
+    link = layout.name
+    return (
+        ("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(first)),
+        ("ip", "address", "add", f"{addresses.machine}/{addresses.link.prefixlen}", "dev", link),
+        ("ip", "link", "set", link, "up"),
+        (*node, "address", "add", f"{addresses.node}/{addresses.link.prefixlen}", "dev", "eth0"),
+        (*node, "link", "set", "eth0", "up"),
+        ("ip", "route", "add", str(addresses.pods), "via", str(addresses.node)),
+        ("ip", "route", "add", str(addresses.services), "via", str(addresses.node)),
+    )
+
+
+async def _first_child(process: ChildProcess, clock: Clock) -> int:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    async with clock.timeout(_START_SECONDS):
+        while process.running:
+            if found := children.read_text().split():
+                return int(found[0])
+            await clock.sleep(_POLL_SECONDS)
+    raise CommandFailed(f"unshare ended with exit status {process.exit_code}: {process.last_lines()}")
