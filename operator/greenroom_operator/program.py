@@ -147,6 +147,7 @@ class Operator:
                 term.create_task(self._until_lost())
                 await self._know_sessions(term)
                 await self._take_over()
+                self.leadership.begin()
                 self._leader = self._new_leader()
                 term.create_task(self._leader.run())
         except* (TermOver, Withheld):

@@ -50,12 +50,17 @@ def micro_time(at: datetime) -> str:
 
 class Leadership:
     """One replica's hold on the Lease. `epoch` is the Lease's transitions at the last acquisition, `acquired_at` the
-    boot-clock time at which its answer was here."""
+    boot-clock time at which its answer was here.
+
+    An epoch is for one term, from its first plan on. Lost before that, and got back with nobody between, it goes on:
+    the fence that was half up stays, so a holder whom the server answers slowly gets further with each try.
+    """
 
     def __init__(self, client: KubeClient, namespace: str, name: str, identity: str, seconds: float) -> None:
         self.identity = identity
         self.epoch = 0
         self.acquired_at = float("-inf")
+        self._planned = True  # an epoch that this process did not open does not go on
         self._client = client
         self._clock = client.world.clock
         self._namespace = namespace
@@ -71,6 +76,10 @@ class Leadership:
     def valid(self) -> bool:
         """Whether a write may be sent at this very moment."""
         return self._clock.boot() < self._held_until
+
+    def begin(self) -> None:
+        """The fence is up: from now on writes are sent that only the fence of a later epoch makes old."""
+        self._planned = True
 
     async def acquire(self) -> None:
         """Returns once this replica leads. Outages are waited out."""
@@ -139,13 +148,18 @@ class Leadership:
         if lease.spec.holder_identity not in ("", self.identity) and fresh:
             return False
         sent_at = self._clock.boot()
-        transitions = lease.spec.lease_transitions + 1
+        transitions = self._next_epoch(lease)
         try:
             self._lease = await self._write(lease, self._record(transitions))
         except Conflict:
             return False
         self._hold(sent_at, transitions)
         return True
+
+    def _next_epoch(self, lease: Lease) -> int:
+        last = lease.spec.lease_transitions
+        goes_on = (lease.spec.holder_identity, last) == (self.identity, self.epoch) and not self._planned
+        return last if goes_on else last + 1
 
     def _on_lease(self, change: Change[Lease]) -> None:
         if change.new is not None:
@@ -217,6 +231,6 @@ class Leadership:
         }
 
     def _hold(self, sent_at: float, transitions: int) -> None:
-        self.epoch = transitions
+        self.epoch, self._planned = transitions, False
         self.acquired_at = self._clock.boot()
         self._held_until = sent_at + self._seconds - self._margin_seconds

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.fakes.apiserver import FakeApiServer, Script
 from tests.fakes.apiserver.faults import reads, refusal, writes
 from tests.fakes.virtual_time import run_virtual
@@ -111,6 +112,43 @@ def test_a_renewal_whose_answer_was_lost_costs_nothing() -> None:
         assert not keeping.done()
         assert await holder(server) == ("first", 1)
         keeping.cancel()
+
+    run_virtual(story())
+
+
+@pytest.mark.parametrize(("planned", "epoch"), [(False, 1), (True, 2)])
+def test_an_epoch_goes_on_only_if_nothing_was_planned_in_it(planned: bool, epoch: int) -> None:
+    async def story() -> None:
+        server = FakeApiServer()
+        first, script = replica(server, "first")
+        await first.acquire()
+        if planned:
+            first.begin()
+        script.add(writes, times=1_000, answer=refusal(503))
+        await first.keep()
+        script.clear()
+        await first.acquire()
+        assert (first.epoch, await holder(server)) == (epoch, ("first", epoch))
+
+    run_virtual(story())
+
+
+def test_an_epoch_does_not_go_on_after_another_s_nor_in_another_process() -> None:
+    async def story() -> None:
+        server = FakeApiServer()
+        first, script = replica(server, "first")
+        second, _ = replica(server, "second")
+        await first.acquire()
+        script.add(writes, times=1_000, answer=refusal(503))
+        await first.keep()
+        await second.acquire()
+        await second.release()
+        script.clear()
+        await first.acquire()
+        assert first.epoch == 3
+        again, _ = replica(server, "first")
+        await again.acquire()
+        assert again.epoch == 4
 
     run_virtual(story())
 

@@ -114,6 +114,39 @@ def test_a_warm_standby_binds_before_it_has_listed_all_sessions_again() -> None:
     run_virtual(story())
 
 
+def test_a_lone_leader_that_cannot_renew_while_it_fences_gets_further_with_each_try() -> None:
+    """The server answers so slowly that no renewal gets through before the fence is up."""
+
+    async def story() -> None:
+        async with stage() as here:
+            for number in range(64):
+                await here.create_session(f"s{number}", call=f"c{number}")
+            operator, _ = here.start_operator("first")
+            faults_of(operator, slow := SlowFence(here.clock))
+            await here.when(lambda: operator.leading, seconds=120)
+            assert slow.acquisitions > 1, "it has stood down meanwhile, or this shows nothing"
+            assert operator.leadership.epoch == 1
+
+    run_virtual(story())
+
+
+class SlowFence(Script):
+    """Sixteen touches of the fence take a second and a half, and until it is up no renewal is answered."""
+
+    acquisitions = 0
+
+    async def before(self, request: Request) -> Answer | None:
+        answer = await super().before(request)
+        body = request.body or b""
+        if "/leases" in request.path and request.method != "GET":
+            if b"acquireTime" not in body:
+                return refusal(503)
+            self.acquisitions += 1
+        elif request.path.endswith("/status") and b'"epoch"' in body:
+            await self._clock.sleep(1.5)
+        return answer
+
+
 def faults_of(operator: Any, faults: Slow) -> None:
     operator._world.transport.faults = faults
 
