@@ -111,10 +111,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_done)
         return future
 
-    async def shutdown_default_executor(self) -> None:
+    async def shutdown_default_executor(self, *limit: float | None) -> None:
+        # From Python 3.12 on it takes a limit.
         self.threads_at_work += 1
         try:
-            await super().shutdown_default_executor()
+            await super().shutdown_default_executor(*limit)
         finally:
             self.threads_at_work -= 1
 
