@@ -1,8 +1,8 @@
-# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale, fault), SEEDS, START, SECONDS (simulate).
+# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale, fault, e2e), SEEDS, START, SECONDS (simulate), REGISTRY, TAG (release-…).
 PYTHON ?= python3
 DEV := $(PYTHON) $(dir $(abspath $(lastword $(MAKEFILE_LIST))))dev.py
 
-.PHONY: demo up test check bench bench-scale simulate fault generate
+.PHONY: demo up test check bench bench-scale simulate fault e2e generate chart release-image release-chart
 
 demo: # one spoken session before your eyes, then the end
 	@$(DEV) demo
@@ -20,5 +20,13 @@ simulate: # whole days on virtual time, drawn from seeds, each judged by every p
 	@$(DEV) simulate
 fault: # everything that can break, broken under load on a real control plane, again and again
 	@$(DEV) fault
+e2e: # the chart in a real cluster, made for it or given, used as people use it
+	@$(DEV) e2e
 generate: # crds/ and the chart's copies, from the model; the gRPC example's code
 	@$(DEV) generate
+chart: # the chart as people get it, judged and packed into dist/
+	@$(DEV) chart
+release-image: # the image for all platforms, to REGISTRY as the version of TAG
+	@$(DEV) release-image
+release-chart: # the chart, to REGISTRY as the version of TAG
+	@$(DEV) release-chart

@@ -27,6 +27,7 @@ OLDEST_PYTHON = (3, 11)
 DEMO_EXTRAS = ("operator", "api", "local", "control-plane")
 UP_EXTRAS = (*DEMO_EXTRAS, "webrtc")  # for the page that one talks to
 WORK_EXTRAS = ("all",)
+RELEASE_EXTRAS = ("control-plane",)  # what reads the chart's YAML is in there
 DEV_GROUP = "dev"
 VENDORS_GROUP = "vendors"  # comes with it: the SDKs that the tests run against
 
@@ -61,7 +62,11 @@ def main(arguments: list[str]) -> int:
         "bench-scale": bench_scale,
         "simulate": simulate,
         "fault": fault,
+        "e2e": e2e,
         "generate": generate,
+        "chart": chart,
+        "release-image": release_image,
+        "release-chart": release_chart,
     }
     if len(arguments) != 1 or arguments[0] not in commands:
         print(f"usage: dev.py {'|'.join(commands)}", file=sys.stderr)
@@ -99,6 +104,7 @@ def check() -> int:
     """Everything that judges the source without running it. All of it, so that one run shows all."""
     _prepare(WORK_EXTRAS, dev=True)
     failed = [words for words in CHECKS if not _passes(words)]
+    failed += [words for words in _workflow_checks() if not _passes(words)]
     if failed:
         print(f"check: failed: {', '.join(' '.join(words) for words in failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -126,6 +132,14 @@ def fault() -> int:
     return _become("python", "-m", "tests.fault", *_extra_arguments())
 
 
+def e2e() -> int:
+    """The chart in a real cluster, used as people use it; ARGS goes to the suite, of which docs/e2e.md tells."""
+    _prepare(WORK_EXTRAS, dev=True)
+    _find_binaries()
+    _find_helm()
+    return _become("python", "-m", "tests.e2e", *_extra_arguments())
+
+
 def simulate() -> int:
     """Whole days on virtual time, drawn from seeds; SEEDS, START and SECONDS bound them."""
     _prepare(WORK_EXTRAS, dev=True)
@@ -136,6 +150,24 @@ def generate() -> int:
     """Write every generated file anew."""
     _prepare(WORK_EXTRAS, dev=True)
     return 0 if all(_passes(words) for words in GENERATORS) else 1
+
+
+def chart() -> int:
+    """The chart as people get it, judged and packed into dist/."""
+    _prepare(RELEASE_EXTRAS, dev=False)
+    return _become("python", "-m", "deploy.chart")
+
+
+def release_image() -> int:
+    """The image for all platforms, to REGISTRY as the version of TAG."""
+    _prepare(RELEASE_EXTRAS, dev=False)
+    return _become("python", "-m", "deploy.release", "image")
+
+
+def release_chart() -> int:
+    """The chart, to REGISTRY as the version of TAG."""
+    _prepare(RELEASE_EXTRAS, dev=False)
+    return _become("python", "-m", "deploy.release", "chart")
 
 
 def _greenroom(*words: str, extras: tuple[str, ...]) -> int:
@@ -303,6 +335,20 @@ def _find_chromium() -> None:
         find_chromium()
     except NotFound as problem:
         print(f"{problem} The tests in a browser are skipped.", file=sys.stderr)
+
+
+def _workflow_checks() -> tuple[tuple[str, ...], ...]:
+    """actionlint, on what GitHub runs. Where it cannot be had the other checks do, but not in CI."""
+    _local()
+    from greenroom_local.binaries import NotFound, find_actionlint
+
+    try:
+        return ((str(find_actionlint()),),)
+    except NotFound as problem:
+        if os.environ.get("CI"):
+            raise Unprepared(str(problem)) from None
+        print(f"{problem} The workflows are not judged.", file=sys.stderr)
+        return ()
 
 
 def _progress() -> Progress:
