@@ -92,7 +92,9 @@ class AgentLauncher:
             check_interval_seconds=maintenance_interval,
         )
         self._clock = clock or SystemClock()
-        self.checkpoints = Keeping(checkpoints, self._clock) if checkpoints is not None else None
+        self.checkpoints: Keeping | None = None
+        if checkpoints is not None:
+            self.keep_checkpoints(checkpoints)
         self._registry = registry or SessionRegistry(clock=self._clock)
         self.lives: Lives = InProcess(self.recipe, self._clock)
         if isolation == "process":
@@ -155,6 +157,10 @@ class AgentLauncher:
     def host(self, host: SessionHost) -> None:
         """For the program that runs this launcher, before anything has been started."""
         self._host = host
+
+    def keep_checkpoints(self, store: CheckpointStore) -> None:
+        """As `checkpoints` of the constructor, for the program that runs this launcher, before anything is started."""
+        self.checkpoints = Keeping(store, self._clock)
 
     async def __aenter__(self) -> Self:
         await self.start()

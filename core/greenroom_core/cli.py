@@ -9,10 +9,14 @@ PROGRAMS = {
     "operator": ("greenroom_operator.main", "schedules sessions onto runtime pods"),
     "api": ("greenroom_api.main", "the REST API over the cluster"),
     "uninstall": ("greenroom_operator.uninstall", "ends what runs in a namespace, before the operator goes"),
+    "check": ("greenroom_api.check", "asks an installed API whether it works"),
     "up": ("greenroom_local.main", "a whole Greenroom on this machine, left running"),
     "demo": ("greenroom_local.main", "the same, one spoken session, then the end"),
     "control-plane": ("greenroom_local.main", "etcd and kube-apiserver on this machine, nothing else"),
 }
+
+_EXTRAS = {"uninstall": "operator", "check": "api", "up": "all", "demo": "all"}
+"""What brings a program's packages, where it has not the program's name."""
 
 
 def main() -> None:
@@ -24,7 +28,7 @@ def main() -> None:
     try:
         program = import_module(module)
     except ModuleNotFoundError as error:
-        extra = {"uninstall": "operator", "up": "all", "demo": "all", "control-plane": "control-plane"}.get(word, word)
+        extra = _EXTRAS.get(word, word)
         sys.exit(f"greenroom {word} needs the package {error.name}: pip install 'greenroom[{extra}]'")
     program.main(sys.argv[1:])
 

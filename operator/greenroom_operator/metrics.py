@@ -83,7 +83,7 @@ class OperatorMetrics:
             "greenroom_writes_refused", "Writes refused, by purpose and code.", ["purpose", "code"], registry=of
         )
         self._requests = Counter(
-            "greenroom_api_requests",
+            "greenroom_operator_api_requests",
             "Requests to the API server; code 0 means no answer.",
             ["verb", "resource", "code"],
             registry=of,

@@ -32,7 +32,7 @@ class CostMeter:
         stack = self._stack
         programs: Requests = Counter()
         for operator in stack.operators:
-            for labels, value in samples(await operator.metrics(), "greenroom_api_requests_total"):
+            for labels, value in samples(await operator.metrics(), "greenroom_operator_api_requests_total"):
                 if labels["resource"] == "agentsessions":
                     programs[("operator", labels["verb"], labels["code"])] += int(value)
         for api in stack.apis:

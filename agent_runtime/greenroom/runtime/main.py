@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from greenroom.collection import collect_less_often
 from greenroom.hosts.pod import PodHost
 from greenroom.runtime.program import CannotListen, opened
-from greenroom.runtime.settings import RuntimeSettings
+from greenroom.runtime.settings import RuntimeSettings, StoreSettings
 from greenroom_core import logs
 from greenroom_core.event_loop import loop_factory
 from greenroom_core.kube import auth
@@ -31,6 +31,7 @@ def main(launcher: AgentLauncher, arguments: Sequence[str]) -> None:
     """Runs until SIGTERM and the drain that follows; leaves through SystemExit, 0 when all went well."""
     try:
         settings = load(RuntimeSettings, "runtime", arguments)
+        use_store(launcher, load(StoreSettings, "runtime", ()))
         credentials = auth.discover()
     except (BadSetting, auth.NoCredentials) as error:
         sys.exit(f"runtime: {error}")
@@ -44,6 +45,18 @@ def main(launcher: AgentLauncher, arguments: Sequence[str]) -> None:
             logger.error("%d tasks of agents do not end; the process ends without them", lingering)
             _exit_at_once(1 if problem else 0)
     sys.exit(problem)
+
+
+def use_store(launcher: AgentLauncher, settings: StoreSettings) -> None:
+    """The store of checkpoints that the pod's variables name, unless the agent file has one. Raises BadSetting."""
+    if not settings.checkpoints_url or launcher.checkpoints is not None:
+        return
+    try:
+        from greenroom.checkpoints.redis import RedisCheckpoints
+
+        launcher.keep_checkpoints(RedisCheckpoints(url=settings.checkpoints_url))
+    except (ModuleNotFoundError, ValueError) as error:
+        raise BadSetting(f"GREENROOM_CHECKPOINTS_URL: {error}") from None
 
 
 async def _run(

@@ -26,3 +26,10 @@ class RuntimeSettings:
     host: str = setting("0.0.0.0", "address of /health, /ready and /metrics", bool)
     log_level: str = setting("info", f"one of {', '.join(_LEVELS)}", lambda value: value.lower() in _LEVELS)
     log_format: str = setting("text", "text or json", lambda value: value in ("text", "json"))
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the pod keeps checkpoints. Variables only: an address may hold a password, and settings are logged."""
+
+    checkpoints_url: str = setting("", "redis:// or rediss:// of a Redis or Valkey; empty: what the agent file says")

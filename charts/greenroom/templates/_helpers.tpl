@@ -22,6 +22,9 @@ app.kubernetes.io/component: {{ .component }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.labels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* Name, namespace and labels of an object; takes a dict of root, component and name. */}}
@@ -30,6 +33,19 @@ name: {{ .name }}
 namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "greenroom.labels" . | nindent 2 }}
+{{- end -}}
+
+{{/* Labels and annotations of a component's pods; takes a dict of root, component and values (of the component). */}}
+{{- define "greenroom.podMetadata" -}}
+labels:
+  {{- include "greenroom.labels" . | nindent 2 }}
+  {{- with .values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "greenroom.image" -}}
@@ -42,10 +58,11 @@ labels:
 {{- end -}}
 {{- end -}}
 
-{{/* What all pods share; takes a dict of root, account, values (of the component) and secrets to mount. */}}
+{{/* What all pods share; takes a dict of root, account, values (of the component), secrets to mount, and `token`: with it
+the account's token is not for the API server; its `file`, where set, is where one for its `audience` is. */}}
 {{- define "greenroom.pod" -}}
 serviceAccountName: {{ .account }}
-automountServiceAccountToken: true
+automountServiceAccountToken: {{ not (hasKey . "token") }}
 # The variables that Kubernetes makes of Services begin with the Service's name, and so may look like our settings.
 enableServiceLinks: false
 securityContext:
@@ -58,6 +75,9 @@ securityContext:
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:
@@ -79,6 +99,19 @@ volumes:
   - name: {{ .name }}
     secret:
       secretName: {{ .secret }}
+{{- end }}
+{{- if dig "token" "file" "" . }}
+  - name: token
+    projected:
+      sources:
+        - serviceAccountToken:
+            path: {{ base .token.file }}
+            {{- with .token.audience }}
+            audience: {{ . | quote }}
+            {{- end }}
+{{- end }}
+{{- with .values.extraVolumes }}
+{{ toYaml . | indent 2 }}
 {{- end }}
 {{- end -}}
 
@@ -103,6 +136,14 @@ volumeMounts:
     mountPath: {{ .path }}
     readOnly: true
 {{- end }}
+{{- with dig "token" "file" "" . }}
+  - name: token
+    mountPath: {{ dir . }}
+    readOnly: true
+{{- end }}
+{{- with .values.extraVolumeMounts }}
+{{ toYaml . | indent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* Spread over nodes as far as there are some; takes a dict of root and component. */}}
@@ -111,6 +152,8 @@ topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
+    # Of one revision: while the next one comes up, its pods spread by themselves.
+    matchLabelKeys: [pod-template-hash]
     labelSelector:
       matchLabels:
         {{- include "greenroom.selector" . | nindent 8 }}

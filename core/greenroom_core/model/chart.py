@@ -21,6 +21,7 @@ ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
     "api": roles.API,
     "runtime": roles.RUNTIME,
     "uninstall": roles.UNINSTALL,
+    "check": roles.CHECK,
 }
 """The chart's Roles by the last part of their names."""
 

@@ -166,11 +166,23 @@ def rendered() -> dict[Path, str]:
 
     # `helm show crds` puts the files one after the other; without the mark the last one would swallow the others.
     head = "---\n# Rendered from greenroom_core.model by `make generate`; edit the types, not this file.\n"
-    texts = {
-        f"{crd['metadata']['name']}.yaml": head + yaml.safe_dump(crd, sort_keys=False, width=110)
-        for crd in (session_crd(), runtime_crd())
-    }
+    texts = {}
+    for crd in (session_crd(), runtime_crd()):
+        path = CRD_FOLDER / f"{crd['metadata']['name']}.yaml"
+        written = yaml.safe_load(path.read_text()) if path.exists() else {}
+        texts[path.name] = head + yaml.safe_dump(revised(crd, written), sort_keys=False, width=110)
     return {CRD_FOLDER / name: text for name, text in texts.items()} | chart.rendered(texts)
+
+
+def revised(crd: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:
+    """`crd` with its revision: that of the one `written` last, or one more where they differ."""
+    annotations = written.get("metadata", {}).get("annotations", {})
+    number = int(annotations.get(names.CRD_REVISION, 0))
+
+    def numbered(revision: int) -> dict[str, Any]:
+        return {**crd, "metadata": {**crd["metadata"], "annotations": {names.CRD_REVISION: str(revision)}}}
+
+    return numbered(number) if number and numbered(number) == written else numbered(number + 1)
 
 
 def stale() -> list[Path]:

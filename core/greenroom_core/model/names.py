@@ -33,6 +33,9 @@ REVISION_LABEL = f"{GROUP}/revision"
 BUSY_LABEL = f"{GROUP}/busy"
 """Label on a runtime pod, `true` while it may hold sessions: what the PodDisruptionBudget selects."""
 
+CRD_REVISION = f"{GROUP}/crd-revision"
+"""Annotation on our CRDs: grows with every change of theirs, so that the chart knows an older one."""
+
 SLOTS_ANNOTATION = f"{GROUP}/slots"
 """Annotation on a runtime pod: how many sessions it takes, fixed at its creation."""
 

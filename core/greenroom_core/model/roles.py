@@ -48,6 +48,9 @@ cluster for both."""
 UNINSTALL: tuple[Rule, ...] = (_rule(names.GROUP, "agentsessions agentruntimes", "list patch delete"),)
 """Of what sees everything out before the operator goes."""
 
+CHECK: tuple[Rule, ...] = (_rule(names.GROUP, "agentsessions", "create get update"),)
+"""Of what `helm test` runs, which asks the REST API alone: to start a session, look at it and close it."""
+
 RUNTIME: tuple[Rule, ...] = (
     # get list watch: the sessions bound here, and by name where in doubt. create: what its own launcher starts.
     # patch: close requests (annotations; the spec never changes). delete: own starts that are refused or withdrawn.

@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 AGENT = Path(__file__).parents[2] / "agents" / "keeping.py"
 FLEETS = {"plain": "none", "isolated": "process"}
+TOLD_BY = {"plain": "GREENROOM_TEST_REDIS", "isolated": "GREENROOM_CHECKPOINTS_URL"}
+"""Which variable has the store's address: one that the agent file reads, and the pod's own."""
 
 
 class Scene:
@@ -72,7 +74,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("lost-pods")
     async with RedisServer(folder) as server, Redis.from_url(server.url, decode_responses=True) as redis:
-        common = {"GREENROOM_TEST_REDIS": server.url, "GREENROOM_TEST_KEPT": str(folder / "kept")}
+        common = {"GREENROOM_TEST_KEPT": str(folder / "kept")}
         fleets = [
             FleetPlan(
                 name=name,
@@ -80,7 +82,7 @@ async def scene(
                 slots=4,
                 agent=AGENT,
                 drain_timeout_seconds=2,
-                environment={**common, "GREENROOM_TEST_ISOLATION": isolation},
+                environment={**common, TOLD_BY[name]: server.url, "GREENROOM_TEST_ISOLATION": isolation},
             )
             for name, isolation in FLEETS.items()
         ]

@@ -32,6 +32,8 @@ _PLACEMENT = {
             ]
         }
     },
+    "podLabels": {"example.com/tier": "edge"},
+    "priorityClassName": "calls",
     "resources": {"requests": {"cpu": 2, "memory": "1.5Gi"}, "limits": {"memory": "2Gi", "cpu": "4"}},
 }
 
@@ -39,6 +41,7 @@ VALUE_SETS: Mapping[str, Body] = {
     "as it comes": {},
     "no demo": {"demo": {"enabled": False}},
     "callers by keys, nothing for the whole cluster": {
+        "crdCheck": False,
         "userRoles": False,
         "admissionPolicies": False,
         "uninstall": {"enabled": False},
@@ -52,8 +55,36 @@ VALUE_SETS: Mapping[str, Body] = {
             }
         },
     },
+    "production": {
+        "operator": {"replicas": 3, "priorityClassName": "calls"},
+        "api": {
+            "autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 20},
+            "auth": {"rate": {"perSecond": 20, "burst": 50}, "kubernetes": {"audiences": ["greenroom"]}},
+            "ingress": {
+                "enabled": True,
+                "className": "contour",
+                "hosts": ["voice.example.com"],
+                "tls": [{"secretName": "voice-tls", "hosts": ["voice.example.com"]}],
+            },
+        },
+        "networkPolicies": {
+            "enabled": True,
+            "apiFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "projectcontour"}}}],
+            "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+        },
+        "monitoring": {
+            "monitors": {"enabled": True, "labels": {"release": "prometheus"}},
+            "alerts": {"enabled": True, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": True},
+        },
+        "demo": {"enabled": False},
+    },
     "callers of an issuer": {
         "api": {
+            "ingress": {"enabled": True, "paths": ["/calls"]},
+            "extraVolumes": [{"name": "ca", "configMap": {"name": "issuer-ca"}}],
+            "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/issuer", "readOnly": True}],
+            "env": [{"name": "GREENROOM_AUTH_OIDC_CA_FILE", "value": "/etc/issuer/ca.crt"}],
             "corsAllowOrigins": ["https://app.example.com", "https://www.example.com"],
             "auth": {
                 "mode": "oidc",
@@ -68,6 +99,7 @@ VALUE_SETS: Mapping[str, Body] = {
     },
     "everything set": {
         "nameOverride": "rooms",
+        "labels": {"example.com/owner": "voice"},
         "image": {
             "repository": "registry.example.com:5000/voice/greenroom",
             "tag": "1.2.3-rc.1",
@@ -96,6 +128,12 @@ VALUE_SETS: Mapping[str, Body] = {
                 },
             ],
             "service": {"port": 80, "annotations": {"example.com/scrape": "true"}},
+            "autoscaling": {"enabled": False, "minReplicas": 1, "maxReplicas": 1, "cpuPercent": 50},
+            "ingress": {
+                "enabled": True,
+                "annotations": {"example.com/a": "b", "projectcontour.io/response-timeout": None},
+                "hosts": ["a.example.com", "*.b.example.com"],
+            },
             **_PLACEMENT,
         },
         "demo": {
@@ -104,6 +142,9 @@ VALUE_SETS: Mapping[str, Body] = {
             "sessionsPerPod": 3,
             "drainTimeoutSeconds": 120,
             "placement": "Spread",
+            "redis": {"secret": "redis"},
+            "extraVolumes": [{"name": "models", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "models", "mountPath": "/models", "readOnly": True}],
             "limits": {"maxConcurrentSessions": 20, "maxSessionsPerCall": 1},
             "sessionDefaults": {"limits": {"idleTimeoutSeconds": 0}, "restartPolicy": "OnPodLoss"},
             "command": ["python", "agent.py", "runtime"],
@@ -112,6 +153,12 @@ VALUE_SETS: Mapping[str, Body] = {
                 {"name": "VENDOR_KEY", "valueFrom": {"secretKeyRef": {"name": "vendor", "key": "token"}}},
             ],
             **_PLACEMENT,
+        },
+        "networkPolicies": {"enabled": True, "apiServerPorts": [6443], "runtimeEgress": []},
+        "monitoring": {
+            "monitors": {"enabled": True, "interval": "1m30s"},
+            "alerts": {"enabled": True},
+            "dashboard": {"enabled": True, "labels": {"example.com/dashboards": "all"}},
         },
     },
 }
@@ -156,9 +203,9 @@ class Helm:
         bodies = self._everything(values, *more, release=release, namespace=namespace, chart=chart)
         return [body for body in bodies if not hook(body)]
 
-    def hooks(self, values: Body) -> list[Body]:
-        """What helm makes and removes beside the release. Raises :class:`Refused`."""
-        return [body for body in self._everything(values) if hook(body)]
+    def hooks(self, values: Body, when: str, *, namespace: str = NAMESPACE) -> list[Body]:
+        """What helm makes and removes beside the release at some moment. Raises :class:`Refused`."""
+        return [body for body in self._everything(values, namespace=namespace) if hook(body) == when]
 
     def _everything(
         self,

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import yaml
 
+from greenroom.runtime.settings import StoreSettings
 from greenroom_api.settings import ApiSettings, AuthMode, AuthSettings, TurnSettings
 from greenroom_core import cli
 from greenroom_core.model import admission, names, roles
@@ -20,7 +21,7 @@ from greenroom_operator.planning.revision import revision
 from greenroom_operator.settings import Settings
 from greenroom_operator.uninstall import UninstallSettings
 
-from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, environment, hook, of_kind, pod_templates
+from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, environment, of_kind, pod_templates
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
@@ -38,6 +39,27 @@ def cluster_wide(values: Body) -> dict[str, tuple[roles.Rule, ...]]:
     if values.get("userRoles", True):
         wanted |= {"user-view": roles.USER_VIEW, "user-edit": roles.USER_EDIT}
     return wanted
+
+
+def beside(values: Body) -> set[tuple[str, str]]:
+    """Kinds and ends of names of what the values may leave out."""
+    scaling = values.get("api", {}).get("autoscaling", {}).get("enabled", False)
+    replicas = {part: values.get(part, {}).get("replicas", 2) for part in ("operator", "api")}
+    made = {("PodDisruptionBudget", f"-{part}") for part, count in replicas.items() if count > 1}
+    if scaling:
+        made.add(("HorizontalPodAutoscaler", "-api"))
+    if values.get("api", {}).get("ingress", {}).get("enabled", False):
+        made.add(("Ingress", "-api"))
+    if values.get("networkPolicies", {}).get("enabled", False):
+        made |= {("NetworkPolicy", f"-{part}") for part in ("operator", "api", "runtime", "hooks")}
+    monitoring = {part: on.get("enabled", False) for part, on in values.get("monitoring", {}).items()}
+    if monitoring.get("monitors"):
+        made |= {("ServiceMonitor", "-api"), ("PodMonitor", "-operator"), ("PodMonitor", "-runtime")}
+    if monitoring.get("alerts"):
+        made.add(("PrometheusRule", ""))
+    if monitoring.get("dashboard"):
+        made.add(("ConfigMap", "-dashboard"))
+    return made
 
 
 def auth_mode(values: Body) -> str:
@@ -69,6 +91,7 @@ def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm:
     demo = values.get("demo", {})
     if demo.get("enabled", True):
         expected.add(("AgentRuntime", demo.get("name", "default")))
+    expected |= {(kind, f"line-1-{name}{part}") for kind, part in beside(values)}
     for role in cluster_wide(values):
         expected.add(("ClusterRole", f"calls-line-1-{name}-{role}"))
         if not role.startswith("user-"):
@@ -149,10 +172,8 @@ def test_the_policies_are_the_model_s_with_the_release_s_names(helm: Helm) -> No
 
 
 def test_before_the_release_goes_a_job_sees_everything_out(helm: Helm) -> None:
-    bodies = helm.hooks({"fullnameOverride": "g", "uninstall": {"drainSeconds": 600}})
-    assert {(body["kind"], hook(body)) for body in bodies} == {
-        (kind, "pre-delete") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")
-    }
+    bodies = helm.hooks({"fullnameOverride": "g", "uninstall": {"drainSeconds": 600}}, "pre-delete")
+    assert {body["kind"] for body in bodies} == {"ServiceAccount", "Role", "RoleBinding", "Job"}
     assert {body["metadata"]["name"] for body in bodies} == {"g-uninstall"}
     assert tuple(of_kind(bodies, "Role")["g-uninstall"]["rules"]) == roles.UNINSTALL
     ((_, template),) = pod_templates(bodies)
@@ -172,7 +193,7 @@ def test_before_the_release_goes_a_job_sees_everything_out(helm: Helm) -> None:
 
 
 def test_nobody_sees_anything_out_where_that_is_not_wanted(helm: Helm) -> None:
-    assert helm.hooks({"uninstall": {"enabled": False}}) == []
+    assert helm.hooks({"uninstall": {"enabled": False}}, "pre-delete") == []
 
 
 def test_people_s_roles_are_part_of_the_cluster_s_and_never_hold_status(helm: Helm) -> None:
@@ -194,7 +215,9 @@ def test_no_pod_can_write_its_image_or_is_misled_by_a_service_s_name(helm: Helm,
             first, *others = container["volumeMounts"]
             assert first == {"name": "tmp", "mountPath": "/tmp"}, name
             assert all(mount["readOnly"] for mount in others), name
-            assert not others or name.endswith("-api")
+            assert not others or name.endswith("-api") or name.startswith("AgentRuntime")
+        tmp = template["spec"]["volumes"][0]
+        assert tmp == {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}}, name
 
 
 def test_the_operator_understands_its_variables(helm: Helm) -> None:
@@ -216,14 +239,19 @@ def test_the_api_understands_its_variables(helm: Helm) -> None:
     variables = environment(spec["containers"][0])
     settings = load(ApiSettings, "greenroom api", [], variables)
     assert settings == ApiSettings(
-        host="0.0.0.0", namespace=NAMESPACE, log_level="WARNING", log_format="json", talk_page=True
+        host="0.0.0.0",
+        namespace=NAMESPACE,
+        log_level="WARNING",
+        log_format="json",
+        drain_seconds=10,
+        shutdown_seconds=75,
+        talk_page=True,
     )
     assert load(TurnSettings, "greenroom api", [], variables).turn_url == "turns:relay.example.com"
     assert load(AuthSettings, "greenroom api", [], variables) == AuthSettings()
     assert_all_are_settings(variables, ApiSettings, TurnSettings, AuthSettings)
     assert_starts_and_is_probed(spec["containers"][0], "api", settings.port)
-    before_the_signal = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert spec["terminationGracePeriodSeconds"] >= before_the_signal + settings.shutdown_seconds + 5
+    assert spec["terminationGracePeriodSeconds"] >= settings.drain_seconds + settings.shutdown_seconds + 5
 
 
 @pytest.mark.parametrize(
@@ -247,6 +275,7 @@ def test_the_api_understands_its_variables(helm: Helm) -> None:
                 auth_oidc_audience="greenroom",
                 auth_oidc_name_claim="email",
                 auth_oidc_permissions_claim="realm_access.roles",
+                auth_oidc_ca_file="/etc/issuer/ca.crt",
             ),
         ),
     ],
@@ -293,7 +322,7 @@ def test_the_page_that_one_talks_to_is_off_unless_it_is_asked_for(helm: Helm) ->
 def test_the_service_leads_to_the_api_s_pods_alone(helm: Helm) -> None:
     bodies = helm.render({})
     service = of_kind(bodies, "Service")["greenroom-api"]["spec"]
-    assert service["ports"] == [{"name": "http", "port": 8000, "targetPort": "http"}]
+    assert service["ports"] == [{"name": "http", "port": 8000, "targetPort": "http", "appProtocol": "http"}]
     assert service["type"] == "ClusterIP"
     chosen = [
         name
@@ -328,7 +357,14 @@ def test_the_demo_s_values_arrive_in_its_spec(helm: Helm) -> None:
     assert spec.session_defaults.restart_policy is RestartPolicy.ON_POD_LOSS
     assert spec.session_defaults.limits.idle_timeout_seconds == 0
     container = spec.template["spec"]["containers"][0]
-    assert container["env"] == values["demo"]["env"]
+    store, *others = container["env"]
+    assert store == {
+        "name": "GREENROOM_CHECKPOINTS_URL",
+        "valueFrom": {"secretKeyRef": {"name": "redis", "key": "url"}},
+    }
+    assert_all_are_settings({store["name"]: ""}, StoreSettings)
+    assert others == values["demo"]["env"]
+    assert spec.template["metadata"]["labels"]["example.com/tier"] == "edge"
     assert container["command"] == values["demo"]["command"]
     assert container["image"] == "registry.example.com:5000/voice/greenroom@" + values["image"]["digest"]
 
