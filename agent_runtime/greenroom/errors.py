@@ -27,6 +27,10 @@ class RegistryUnavailable(RuntimeError):
     """The registry gives no answer now, so nobody can say whether there is room; trying again later may help."""
 
 
+class HeldElsewhere(PermissionError):
+    """In a cluster: the session is another pod's, and a pod's own code ends none but its own pod's."""
+
+
 class InvalidParameters(ValueError):
     """The parameters of a session do not fit `create_agent` and `join_call`."""
 

@@ -257,7 +257,8 @@ class AgentLauncher:
     # --- sessions of any process on the same registry ---
 
     async def request_close_session(self, call_id: str, session_id: str) -> bool:
-        """Ask for a session's end, wherever it runs. False if none lives by that id on that call."""
+        """Ask for a session's end, wherever it runs; in a cluster a pod ends its own sessions only, and this raises
+        HeldElsewhere for another pod's. False if none lives by that id on that call."""
         return await self._host.request_close(call_id, session_id)
 
     async def get_session_info(self, call_id: str, session_id: str) -> SessionInfo | None:

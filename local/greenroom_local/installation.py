@@ -1,10 +1,10 @@
-"""Greenroom's own objects on a control plane: resource definitions, accounts with their roles, one runtime."""
+"""Greenroom's own objects on a control plane: resource definitions, accounts with their roles, policies, a runtime."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from greenroom_core.model import names, roles
+from greenroom_core.model import admission, names, roles
 from greenroom_core.model.crds import runtime_crd, session_crd
 
 if TYPE_CHECKING:
@@ -36,6 +36,19 @@ async def install_resources(admin: Admin, clock: Clock) -> None:
         async with clock.timeout(_ESTABLISHED_SECONDS):
             while not _established(await admin.request("GET", path)):
                 await clock.sleep(_POLL_SECONDS)
+
+
+async def install_policies(admin: Admin, namespace: str, operator: str = OPERATOR_ACCOUNT) -> None:
+    """What a runtime pod may write; they are in force a moment later. Their names have the namespace's, for they are
+    the cluster's."""
+    group = "/apis/admissionregistration.k8s.io/v1"
+    for policy in (
+        admission.run_state(f"{namespace}-run-state", namespace, operator),
+        admission.own_sessions(f"{namespace}-own-sessions", namespace),
+    ):
+        name = policy["metadata"]["name"]
+        await admin.apply(f"{group}/validatingadmissionpolicies/{name}", policy)
+        await admin.apply(f"{group}/validatingadmissionpolicybindings/{name}", admission.binding(policy))
 
 
 async def install_accounts(admin: Admin, namespace: str) -> None:

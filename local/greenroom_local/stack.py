@@ -73,6 +73,7 @@ async def running(plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Stack
     async with ControlPlane(plan.binaries, plan.directory) as plane:
         await installation.install_resources(plane.admin, clock)
         await installation.install_accounts(plane.admin, NAMESPACE)
+        await installation.install_policies(plane.admin, NAMESPACE)
         node = ProcessNode(plane, NAMESPACE, plan.directory, base_environment=_environment(os.environ))
         async with node, asyncio.TaskGroup() as group:
             stack = Stack(plane, node, clock, f"http://{LOOPBACK}:{plan.port}")

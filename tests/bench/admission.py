@@ -20,13 +20,12 @@ from tests.bench.figures import Spread
 from tests.contract.door import pod, real_transport, session
 from tests.crds import install
 from tests.stack.fleet import RUNTIME_ACCOUNT
-from tests.stack.programs import API_ACCOUNT, OPERATOR_ACCOUNT, install_accounts
+from tests.stack.policies import put_under_policies
+from tests.stack.programs import install_accounts
 
 from greenroom_core.clock import SystemClock
 from greenroom_core.kube.client import KubeClient
-from greenroom_core.kube.errors import Denied
 from greenroom_core.kube.kinds import PODS, SESSIONS
-from greenroom_core.model import admission
 from greenroom_core.world import World
 from greenroom_local.binaries import find_binaries
 from greenroom_local.control_plane import BoundPod, ControlPlane
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 TURNS, WRITES = 25, 20
-IN_FORCE_SECONDS = 30.0
 
 
 @dataclass
@@ -58,21 +56,11 @@ class Side:
         bound = BoundPod("pod", made.metadata.uid)
         self.pod = await self._client(await self.plane.token(self.namespace, RUNTIME_ACCOUNT, bound_pod=bound))
         await admin.create(SESSIONS, self.namespace, session("held"))
-        await admin.create(SESSIONS, self.namespace, session("another"))
         status = {"podName": "pod", "podUID": made.metadata.uid, "phase": "Running", "attempt": 1}
         await admin.merge_patch(SESSIONS, self.namespace, "held", {"status": status}, subresource="status")
 
     async def put_under_policies(self) -> None:
-        for policy in (
-            admission.run_state("run-state", self.namespace, OPERATOR_ACCOUNT),
-            admission.own_sessions("own-sessions", self.namespace, OPERATOR_ACCOUNT, API_ACCOUNT),
-        ):
-            base = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
-            await self.plane.admin.create(f"{base}ies", policy)
-            await self.plane.admin.create(f"{base}ybindings", admission.binding(policy))
-        async with asyncio.timeout(IN_FORCE_SECONDS):
-            while await self._may_write_another():
-                await asyncio.sleep(0.1)
+        await put_under_policies(self.plane, self.namespace)
 
     async def turn(self) -> None:
         for number in range(WRITES):
@@ -83,13 +71,6 @@ class Side:
     async def _write(self, name: str, number: int) -> AgentSession:
         patch = {"status": {"metrics": {"turnsTotal": number}, "message": f"{number}"}}
         return await self.pod.merge_patch(SESSIONS, self.namespace, name, patch, subresource="status")
-
-    async def _may_write_another(self) -> bool:
-        try:
-            await self._write("another", 0)
-        except Denied:
-            return False
-        return True
 
     async def _client(self, token: str | None) -> KubeClient:
         transport = await self.opened.enter_async_context(real_transport(self.plane, token))

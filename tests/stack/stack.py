@@ -15,6 +15,7 @@ from tests.stack.fleet import FleetPlan
 from tests.stack.journal import Journal
 from tests.stack.kubectl import Kubectl
 from tests.stack.meters import ServerMeter, difference
+from tests.stack.policies import put_under_policies
 from tests.stack.programs import Launchpad, Program, install_accounts
 from tests.stack.relay import Relay
 from tests.stack.rest import Rest
@@ -115,6 +116,7 @@ class Stack:
         clock = SystemClock()
         await self.plane.ensure_namespace(self.namespace)
         await install_accounts(self.plane, self.namespace)
+        await put_under_policies(self.plane, self.namespace)
         self._asked_before = await self._meter.read()
         transport = await self._opened.enter_async_context(
             HttpTransport(_admin(self.plane, self.namespace), user_agent="greenroom-test")

@@ -82,7 +82,8 @@ class SessionHost(Protocol):
     def get_session(self, session_id: str) -> AgentSession | None: ...
 
     async def request_close(self, call_id: str, session_id: str) -> bool:
-        """Ask a session of any process to leave; False if none lives by that name on that call."""
+        """Ask a session of any process to leave; False if none lives by that name on that call. Raises HeldElsewhere
+        where that is not this process's to do."""
         ...
 
     async def info(self, call_id: str, session_id: str) -> SessionInfo | None:

@@ -14,14 +14,13 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Self
 
-from greenroom.errors import RegistryUnavailable, StartAbandoned
+from greenroom.errors import HeldElsewhere, RegistryUnavailable, StartAbandoned
 from greenroom.hosts.answers import polled, settled
 from greenroom.runtime import told
 from greenroom.runtime.starts import CALLER_GONE
 from greenroom_core.kube.client import Selection
-from greenroom_core.kube.errors import KubeError, NotFound, Unanswered
+from greenroom_core.kube.errors import KubeError, NotFound
 from greenroom_core.kube.kinds import SESSIONS
-from greenroom_core.kube.patches import annotation_patch
 from greenroom_core.model import names
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.model.session import CALL_ID_PATTERN
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from greenroom.launcher import AgentLauncher
     from greenroom.lives import Lives
     from greenroom.registry import SessionInfo
+    from greenroom.runtime.attempt import Attempt
     from greenroom.runtime.pod import RuntimePod
     from greenroom.session import AgentSession
     from greenroom_core.model.session import AgentSession as SessionObject
@@ -44,9 +44,8 @@ POD_UID_VARIABLE = "GREENROOM_POD_UID"
 """What the operator tells the process of a runtime pod, and nobody else."""
 
 CLOSE_SECONDS = 20.0
-"""How long a close request is repeated while the API server does not answer."""
+"""How long a close request may take to be written down while the API server does not answer."""
 
-_PAUSE_SECONDS = 0.2
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _CALL = re.compile(CALL_ID_PATTERN)
 
@@ -189,16 +188,33 @@ class PodHost:
     # --- sessions of any pod ---
 
     async def request_close(self, call_id: str, session_id: str) -> bool:
-        """One of this pod leaves at once; it is written down, too, where another pod might run it again."""
-        attempt = self._running().attempt(session_id)
+        """One of this pod leaves at once; it is written down, too, where another pod might run it again. Of other pods'
+        sessions a pod may not write: raises HeldElsewhere."""
+        pod = self._running()
+        attempt = pod.attempt(session_id)
         if attempt is not None:
             if attempt.call_id != call_id:
                 return False
-            attempt.leave(EndReason.CLOSE_REQUESTED)
-            if not attempt.restarts:
+            if await self._closed(attempt):
                 return True
+        elif pod.withdraw(session_id, call_id):
+            return True
         session = await self._living(call_id, session_id)
-        return session is not None and (session.close_requested or await self._annotated(session_id))
+        if session is None or session.close_requested:
+            return session is not None
+        raise HeldElsewhere(
+            f"session {session_id} is not held by pod {pod.settings.pod_name}, which may end its own sessions only: "
+            f"close it by the REST API, or by the annotation {names.CLOSE_REQUESTED}"
+        )
+
+    async def _closed(self, attempt: Attempt) -> bool:
+        """Whether it is this pod's still; raises RegistryUnavailable where its close cannot be written in time."""
+        try:
+            async with self._running().client.world.clock.timeout(CLOSE_SECONDS):
+                return await attempt.close()
+        except TimeoutError as late:
+            text = f"the close of session {attempt.name} could not be written in {CLOSE_SECONDS:g} s"
+            raise RegistryUnavailable(text) from late
 
     async def info(self, call_id: str, session_id: str) -> SessionInfo | None:
         """Figures are fresh for sessions of this pod; for another's they are those last written."""
@@ -243,25 +259,6 @@ class PodHost:
         except KubeError as problem:
             raise RegistryUnavailable(str(problem)) from problem
         return session if session.spec.call_id == call_id and not session.ended else None
-
-    async def _annotated(self, session_id: str) -> bool:
-        """Whether the close request stands in the object; repeated, for it may be repeated, until it is answered."""
-        pod = self._running()
-        clock = pod.client.world.clock
-        patch = annotation_patch({names.CLOSE_REQUESTED: clock.wall().isoformat()})
-        give_up = clock.boot() + CLOSE_SECONDS
-        while True:
-            try:
-                await pod.client.merge_patch(SESSIONS, pod.settings.namespace, session_id, patch)
-                return True
-            except NotFound:
-                return False
-            except Unanswered as problem:
-                if clock.boot() >= give_up:
-                    raise RegistryUnavailable(str(problem)) from problem
-                await clock.sleep(_PAUSE_SECONDS)
-            except KubeError as problem:
-                raise RegistryUnavailable(str(problem)) from problem
 
     # --- inside ---
 

@@ -177,6 +177,16 @@ class Attempt:
         if self.life is not None:
             self.life.leave(reason, message, timeout_seconds=timeout_seconds)
 
+    async def close(self) -> bool:
+        """Code of this process ends it. Returns when no pod would run it again, should this one be lost; False when
+        it is not this pod's any more."""
+        if self.restarts:
+            self._put(report.close_requested())
+        self.leave(EndReason.CLOSE_REQUESTED)
+        if self.restarts:
+            await self._writer.written()
+        return not self._writer.lost
+
     def _obey(self, session: AgentSession, life: Life) -> None:
         if session.deleting:
             life.leave(EndReason.DELETED)

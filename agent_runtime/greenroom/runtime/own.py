@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from greenroom.errors import (
     InvalidParameters,
@@ -13,21 +13,21 @@ from greenroom.errors import (
     StartAbandoned,
 )
 from greenroom_core.kube.kinds import encode
+from greenroom_core.kube.patches import versioned_status
 from greenroom_core.model import names
 from greenroom_core.model.meta import ObjectMeta
+from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
 from greenroom_core.model.session import AgentSession, SessionSpec
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from greenroom.hosts import Wanted
     from greenroom.recipe import Recipe
     from greenroom.runtime.settings import RuntimeSettings
-    from greenroom_core.model.runtime import AgentRuntime
 
-KEPT_SECONDS = 3600
-"""How long an ended session is kept where its AgentRuntime does not say: as for those that come by REST."""
-
-START_DEADLINE_SECONDS = 60.0
+WITHDRAWN = "withdrawn by the pod that started it, before it was bound"
 
 _LIMIT = re.compile(r"of (\d+)$")
 
@@ -41,10 +41,8 @@ def check(wanted: Wanted, recipe: Recipe) -> None:
         raise InvalidParameters(f"parameters become part of an object, so they must be JSON: {error}") from error
 
 
-def session_object(wanted: Wanted, name: str, settings: RuntimeSettings, runtime: AgentRuntime | None) -> AgentSession:
+def session_object(wanted: Wanted, name: str, settings: RuntimeSettings) -> AgentSession:
     """What to create: for this pod alone, and with its finalizer from the start, as for those that come by REST."""
-    defaults = runtime.spec.session_defaults if runtime is not None else None
-    kept = defaults is not None and defaults.ttl_seconds_after_finished is not None
     return AgentSession(
         api_version=names.API_VERSION,
         kind="AgentSession",
@@ -61,15 +59,20 @@ def session_object(wanted: Wanted, name: str, settings: RuntimeSettings, runtime
             pod_name=settings.pod_name,
             parameters=dict(wanted.parameters),
             limits=wanted.limits,
-            ttl_seconds_after_finished=None if kept else KEPT_SECONDS,
         ),
     )
 
 
-def start_deadline_seconds(wanted: Wanted, runtime: AgentRuntime | None) -> float:
-    """How long it may wait for a slot: session, AgentRuntime, built-in."""
-    fleet = runtime.spec.session_defaults.limits.start_deadline_seconds if runtime is not None else None
-    return wanted.limits.start_deadline_seconds or fleet or START_DEADLINE_SECONDS
+def start_deadline_seconds(wanted: Wanted, settings: RuntimeSettings) -> float:
+    """How long it may wait for a slot: the session's own, or as the AgentRuntime said when the pod was made."""
+    return wanted.limits.start_deadline_seconds or settings.start_deadline_seconds
+
+
+def withdrawal(session: AgentSession, at: datetime) -> dict[str, Any]:
+    """The merge patch that ends a session that no pod holds, unless it has changed since: while this pod may write it,
+    the operator may, too."""
+    fields = {"phase": Phase.CLOSED, "reason": EndReason.CLOSE_REQUESTED, "message": WITHDRAWN, "endedAt": at}
+    return versioned_status(session.metadata.resource_version, fields)
 
 
 def refusal(session: AgentSession) -> Exception:

@@ -19,7 +19,7 @@ class OwnStart:
 
     `session` is the newest body while no pod holds it, `attempt` what the pod runs of it, `error` why it will not run.
     `doubted`: the API server is to be asked how it stands. `unwanted`: nobody waits for it any longer. `gone`: there is
-    certainly no object.
+    certainly no object, or it has been withdrawn.
     """
 
     def __init__(self, wanted: Wanted, name: str) -> None:

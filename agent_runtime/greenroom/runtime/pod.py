@@ -18,7 +18,7 @@ from greenroom.runtime import own
 from greenroom.runtime.admission import Admission, PodState, admission
 from greenroom.runtime.fed import keep_fed
 from greenroom.runtime.figures import RuntimeFigures
-from greenroom.runtime.fleet import Fleet, tell_limits_without_effect
+from greenroom.runtime.fleet import tell_limits_without_effect
 from greenroom.runtime.moves import Moves
 from greenroom.runtime.residents import Residents
 from greenroom.runtime.starts import CALLER_GONE, OwnStarts
@@ -63,8 +63,7 @@ class RuntimePod:
         selection = Selection(settings.namespace, fields=f"status.podName={settings.pod_name}")
         self._feed: Feed[AgentSession] = Feed(self.client, SESSIONS, selection, self._on_change)
         self._residents = Residents(self.client, self._feed, self.figures, self._moves, self._tasks)
-        self._fleet = Fleet(self.client, settings.namespace, settings.runtime)
-        self._starts = OwnStarts(self.client, settings, self._fleet, self._feed.learn, self._spawn, self._moves.tell)
+        self._starts = OwnStarts(self.client, settings, self._feed.learn, self._spawn, self._moves.tell)
         self._warm = False
         self._running = False
         self._draining = asyncio.Event()
@@ -133,12 +132,9 @@ class RuntimePod:
         own.check(wanted, self._launcher.recipe)
         return await self._starts.place(wanted)
 
-    def withdraw(self, name: str) -> bool:
-        """Ends an own start that has not been taken up. False if there is none."""
-        start = self._starts.get(name)
-        if start is not None:
-            start.withdraw("the session was closed before its agent was built")
-        return start is not None
+    def withdraw(self, name: str, call_id: str | None = None) -> bool:
+        """Ends an own start, of that call or of any, that has not been taken up. False if there is none."""
+        return self._starts.withdraw(name, call_id)
 
     def drain(self, timeout_seconds: float | None = None) -> None:
         """Leave: no new sessions, those here finish within the time (None: the drain timeout). Asking again can only
@@ -164,8 +160,12 @@ class RuntimePod:
                 background = [
                     self._spawn(keep_fed(self._feed, self._clock), "feed"),
                     self._spawn(self._warm_up(), "warm-up"),
-                    self._spawn(self._tell_limits(), "look at the limits"),
                 ]
+                tell_limits_without_effect(
+                    self.settings,
+                    concurrent_sessions=self._launcher.max_concurrent_sessions,
+                    per_call=self._launcher.max_sessions_per_call,
+                )
                 await self._draining.wait()
                 await self._drain()
                 self._starts.end()
@@ -180,14 +180,6 @@ class RuntimePod:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Work beside the calls; should it fail, they must not."""
         return self._tasks.create_task(_guarded(work, name), name=name)
-
-    async def _tell_limits(self) -> None:
-        launcher = self._launcher
-        await tell_limits_without_effect(
-            self._fleet,
-            concurrent_sessions=launcher.max_concurrent_sessions,
-            per_call=launcher.max_sessions_per_call,
-        )
 
     async def _warm_up(self) -> None:
         """Warm-up makes starts fast; one that fails is each session's own to report, so the pod serves all the same."""

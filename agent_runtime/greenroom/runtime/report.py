@@ -47,6 +47,11 @@ def joined(status: SessionStatus, at: datetime) -> Fields:
     return {"joinedAt": at, "conditions": _with(status.conditions, JOINED, True, "InCall", at)}
 
 
+def close_requested() -> Fields:
+    """The pod's own code wants its end: the reason stands before the end does, whatever becomes of the pod."""
+    return {"reason": EndReason.CLOSE_REQUESTED}
+
+
 def closing(status: SessionStatus, at: datetime) -> Fields:
     """The agent is taking its time to leave."""
     return {"phase": Phase.CLOSING, "conditions": _with(status.conditions, READY, False, "Leaving", at)}

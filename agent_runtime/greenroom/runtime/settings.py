@@ -22,6 +22,13 @@ class RuntimeSettings:
     drain_timeout_seconds: float = setting(
         3600.0, "how long a leaving pod may finish its calls, 0 or more", lambda value: value >= 0
     )
+    start_deadline_seconds: float = setting(
+        60.0,
+        "how long a start by the pod's own code waits for a slot where it does not say, over 0",
+        lambda value: value > 0,
+    )
+    max_concurrent_sessions: int = setting(0, "the AgentRuntime's limit, 0 for none", lambda value: value >= 0)
+    max_sessions_per_call: int = setting(0, "the AgentRuntime's limit, 0 for none", lambda value: value >= 0)
     port: int = setting(DEFAULT_PORT, "port of /health, /ready and /metrics", lambda value: 0 <= value <= 65535)
     host: str = setting("0.0.0.0", "address of /health, /ready and /metrics", bool)
     log_level: str = setting("info", f"one of {', '.join(_LEVELS)}", lambda value: value.lower() in _LEVELS)

@@ -15,6 +15,7 @@ from greenroom.errors import InvalidParameters, NoFreeSlot, RegistryUnavailable,
 from greenroom.runtime import own
 from greenroom.runtime.fed import keep_fed
 from greenroom.runtime.own_start import OwnStart
+from greenroom.runtime.withdrawals import Withdrawals
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import (
     AlreadyExists,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from greenroom.hosts import Wanted
     from greenroom.runtime.attempt import Attempt
-    from greenroom.runtime.fleet import Fleet
     from greenroom.runtime.settings import RuntimeSettings
     from greenroom_core.kube.client import KubeClient
     from greenroom_core.model.session import AgentSession
@@ -51,7 +51,6 @@ CALLER_GONE = "the caller who started it went away"
 _PAUSE_SECONDS = 0.2
 _DENIED_SECONDS = 3.0
 _RECHECK_SECONDS = 0.5
-_CLEAN_UP_PAUSES_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class OwnStarts:
@@ -62,7 +61,6 @@ class OwnStarts:
         self,
         client: KubeClient,
         settings: RuntimeSettings,
-        fleet: Fleet,
         learn: Callable[[AgentSession], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         on_settled: Callable[[], None],
@@ -70,7 +68,6 @@ class OwnStarts:
         self._client = client
         self._clock = client.world.clock
         self._settings = settings
-        self._fleet = fleet
         self._learn = learn
         self._spawn = spawn
         self._on_settled = on_settled
@@ -80,23 +77,29 @@ class OwnStarts:
         self._feed: Feed[AgentSession] = Feed(client, SESSIONS, selection, self._on_change)
         self._feeding: asyncio.Task[None] | None = None
         self._waiting: dict[str, OwnStart] = {}
-        self._unwanted: set[str] = set()
-        self._tidying: set[asyncio.Task[None]] = set()
-        self._over = False
+        self._withdrawals = Withdrawals(client, spawn, on_settled)
 
     def get(self, name: str) -> OwnStart | None:
         """The start that waits to be taken up."""
         return self._waiting.get(name)
 
+    def withdraw(self, name: str, call_id: str | None = None) -> bool:
+        """Ends one that waits, of that call or of any. False if there is none."""
+        start = self._waiting.get(name)
+        if start is None or start.attempt is not None or call_id not in (None, start.wanted.call_id):
+            return False
+        start.withdraw("the session was closed before its agent was built")
+        return True
+
     def unwanted(self, name: str) -> bool:
         """Whoever started it has gone: it must not run, should it be bound after all."""
         start = self._waiting.get(name)
-        return name in self._unwanted or (start is not None and start.unwanted)
+        return name in self._withdrawals or (start is not None and start.unwanted)
 
     @property
     def busy(self) -> bool:
-        """Somebody waits, or an object that nobody will have is still to be removed."""
-        return bool(self._waiting or self._tidying)
+        """Somebody waits, or an object that nobody will have is still to be ended."""
+        return bool(self._waiting) or self._withdrawals.busy
 
     def leave(self) -> None:
         """The pod takes nothing more."""
@@ -104,15 +107,15 @@ class OwnStarts:
             start.withdraw("the pod is leaving")
 
     def end(self) -> None:
-        """At once: what has not been tidied up stays until its time is over."""
-        self._over = True
+        """At once: what has not been withdrawn is the operator's to end."""
+        self._withdrawals.end()
         self.leave()
-        for task in (*self._tidying, *((self._feeding,) if self._feeding is not None else ())):
-            task.cancel()
+        if self._feeding is not None:
+            self._feeding.cancel()
 
     async def place(self, wanted: Wanted) -> Attempt:
-        """Returns when this pod has taken it up; raises what `greenroom.errors` has for it. A start that is refused,
-        or whose caller is cancelled, leaves no object behind."""
+        """Returns when this pod has taken it up; raises what `greenroom.errors` has for it. The operator deletes the
+        object of a start that is refused, or whose caller is cancelled."""
         if self._feeding is None:
             self._feeding = self._spawn(keep_fed(self._feed, self._clock), "feed of own starts")
         start = OwnStart(wanted, str(uuid.UUID(int=self._client.world.random.getrandbits(128), version=4)))
@@ -123,7 +126,7 @@ class OwnStarts:
             if start.attempt is not None:
                 start.attempt.leave(EndReason.CLOSE_REQUESTED, CALLER_GONE)
             elif not start.gone and (start.unwanted or error is not start.error or own.leaves_no_record(error)):
-                self._tidy(start)
+                self._withdrawals.add(start.name, start.session)
             raise
         finally:
             del self._waiting[start.name]
@@ -134,9 +137,8 @@ class OwnStarts:
     async def _placed(self, start: OwnStart) -> Attempt:
         begun = self._clock.boot()
         wanted = start.wanted
-        runtime = await self._fleet.recent(wanted.limits.start_deadline_seconds or own.START_DEADLINE_SECONDS)
-        seconds = own.start_deadline_seconds(wanted, runtime)
-        body = own.session_object(wanted, start.name, self._settings, runtime)
+        seconds = own.start_deadline_seconds(wanted, self._settings)
+        body = own.session_object(wanted, start.name, self._settings)
         # Where no answer comes to what was carried out, the pod may run it before it is known to be there.
         creating = asyncio.create_task(self._create(start, body), name=f"create-{start.name}")
         try:
@@ -223,6 +225,8 @@ class OwnStarts:
         self._learn(session)
 
     def _on_change(self, change: Change[AgentSession]) -> None:
+        if change.new is not None:
+            self._withdrawals.observe(change.new)
         known = change.new or change.old
         start = self._waiting.get(known.metadata.name) if known is not None else None
         if start is None:
@@ -238,11 +242,8 @@ class OwnStarts:
         """Withdraws it, unless it has been bound: then the pod has it, or has it in a moment."""
         give_up = self._clock.boot() + WITHDRAW_SECONDS
         while start.attempt is None and start.error is None and (session := start.session) is not None:
-            meta = session.metadata
             try:
-                await self._client.delete(
-                    SESSIONS, meta.namespace, meta.name, uid=meta.uid, resource_version=meta.resource_version
-                )
+                await self._withdrawals.write(session)
             except Conflict:
                 await self._read(start)
                 if start.session is session:
@@ -260,34 +261,6 @@ class OwnStarts:
         if start.session is None and start.attempt is None and start.error is None:
             raise StartTimedOut(f"the API server has not answered in {seconds:g} s")
         return await self._outcome(start)
-
-    async def _removed(self, start: OwnStart) -> None:
-        """Deletes what may have been created. It stays unwanted for good: a create that is carried out later, or a bind
-        that the feed shows after the deletion has been answered, will not run here."""
-        uid = start.session.metadata.uid if start.session is not None else ""
-        for pause_seconds in _CLEAN_UP_PAUSES_SECONDS:
-            await self._clock.sleep(pause_seconds)
-            try:
-                await self._client.delete(SESSIONS, self._settings.namespace, start.name, uid=uid)
-            except NotFound:
-                if not uid:
-                    continue
-            except KubeError as problem:
-                logger.debug("session %s: not removed yet: %s", start.name, problem)
-                continue
-            return
-
-    def _tidy(self, start: OwnStart) -> None:
-        self._unwanted.add(start.name)
-        if self._over:
-            return
-        task = self._spawn(self._removed(start), f"removal of {start.name}")
-        self._tidying.add(task)
-        task.add_done_callback(self._tidied)
-
-    def _tidied(self, task: asyncio.Task[None]) -> None:
-        self._tidying.discard(task)
-        self._on_settled()
 
 
 def _as_told(refusal: Refused) -> Exception:

@@ -58,6 +58,7 @@ class StatusWriter:
         self._finishing = False
         self._failures = 0
         self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
 
     def put(self, fields: Mapping[str, Any]) -> None:
         """These values are to be written. The first to come while nothing is under way goes out alone."""
@@ -76,6 +77,12 @@ class StatusWriter:
         self._doubted = True
         self._wake.set()
 
+    async def written(self) -> None:
+        """Returns when all that has been put is written, or the attempt is lost."""
+        while (self._next or self._later) and not self.lost:
+            self._moved.clear()
+            await self._moved.wait()
+
     def finish(self) -> None:
         """:meth:`run` returns when all that was put has been written."""
         self._finishing = True
@@ -91,7 +98,9 @@ class StatusWriter:
         while not self.lost:
             if self._doubted or self._next:
                 await self._give_way()
-                if await self._step():
+                progress = await self._step()
+                self._moved.set()
+                if progress:
                     self._failures = 0
                 elif not self.lost:
                     await self._pause()

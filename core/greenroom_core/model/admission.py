@@ -1,8 +1,8 @@
 """What a runtime pod may write, in the API server's own judgement: the policies that chart and tests install.
 
-RBAC lets each runtime pod write every session of its namespace; these narrow that to the sessions that it holds, by the
-uid of the pod that its token is bound to. Whoever is no runtime pod is RBAC's to judge, but for status, which nobody
-writes but the operator and the pod that holds the session.
+RBAC lets each runtime pod write the status of every session of its namespace, and create any; these narrow that to the
+sessions that it holds, or has started itself, by the uid of the pod that its token is bound to. Nobody writes status but
+the operator and that pod, administrators included.
 """
 
 from __future__ import annotations
@@ -35,23 +35,29 @@ _MAY_WRITE_STATUS = (
     f"authorizer.group('{names.GROUP}').resource('agentsessions').subresource('status')"
     ".namespace(request.namespace).check('patch').allowed()"
 )
-_MINE = (
-    "oldObject.spec.?podName.orValue('') == variables.podName || "
-    "(has(oldObject.status) && oldObject.status.?podUID.orValue('') == variables.podUID)"
+_HOLDS = "has(oldObject.status) && oldObject.status.?podUID.orValue('') == variables.podUID"
+_STARTED_BY = f"metadata.?labels[?'{names.STARTED_BY}'].orValue('') == variables.podUID"
+_WITHDRAWS = (
+    f"oldObject.{_STARTED_BY} && has(oldObject.status) && !has(oldObject.status.podUID) && "
+    "oldObject.status.phase == 'Pending' && object.status.phase == 'Closed' && "
+    "object.status.?reason.orValue('') == 'CloseRequested'"
 )
+"""It ends what it has started itself, while nobody holds it."""
 
 
-def run_state(name: str, namespace: str, operator: str) -> dict[str, Any]:
-    """Status is written by the operator (a service account's name) and the pod that holds the session."""
+def run_state(name: str, namespace: str | None, operator: str, operator_namespace: str | None = None) -> dict[str, Any]:
+    """Status is written by the operator (a service account's name, of the same namespace unless another is given) and
+    the pod that holds the session. `namespace` None: in all of them."""
+    home = operator_namespace or namespace
+    assert home is not None, "the operator is an account of some namespace"
     return _policy(
         name,
         namespace,
         resources=["agentsessions/status"],
         operations=["UPDATE"],
-        conditions={"not-the-operator": f"request.userInfo.username != '{_account(namespace, operator)}'"},
+        conditions={"not-the-operator": f"request.userInfo.username != '{_account(home, operator)}'"},
         validations={
-            "variables.podUID != '' && has(oldObject.status) && "
-            "oldObject.status.?podUID.orValue('') == variables.podUID": "only the pod that holds a session, and the "
+            f"variables.podUID != '' && (({_HOLDS}) || ({_WITHDRAWS}))": "only the pod that holds a session, and the "
             "operator, write its status",
             f"({_SAME_POD}) || ({_GIVEN_BACK})": "a pod may give its session back, and to nobody else",
             _UNCHANGED: f"only the operator writes {', '.join(_KEPT)}",
@@ -59,24 +65,19 @@ def run_state(name: str, namespace: str, operator: str) -> dict[str, Any]:
     )
 
 
-def own_sessions(name: str, namespace: str, operator: str, api: str) -> dict[str, Any]:
-    """A runtime pod makes sessions for itself alone, and changes or deletes only those and the ones that it holds."""
-    others = ", ".join(f"'{_account(namespace, account)}'" for account in (operator, api))
+def own_sessions(name: str, namespace: str | None) -> dict[str, Any]:
+    """A runtime pod, which is who may write status, makes sessions for itself alone. `namespace` None: everywhere."""
     return _policy(
         name,
         namespace,
         resources=["agentsessions"],
-        operations=["CREATE", "UPDATE", "DELETE"],
-        conditions={
-            "a-pod": f"({_of_token(_POD_UID)}) != ''",
-            "not-operator-or-api": f"!(request.userInfo.username in [{others}])",
-            "a-runtime": _MAY_WRITE_STATUS,
-        },
+        operations=["CREATE"],
+        conditions={"a-pod": f"({_of_token(_POD_UID)}) != ''", "a-runtime": _MAY_WRITE_STATUS},
         validations={
-            "request.operation != 'CREATE' || object.spec.?podName.orValue('') == variables.podName": "a runtime pod "
-            "makes sessions for itself only: spec.podName must be its own name",
-            f"request.operation == 'CREATE' || {_MINE}": "a runtime pod changes only "
-            "the sessions that it holds or made",
+            "object.spec.?podName.orValue('') == variables.podName": "a runtime pod makes sessions for itself only: "
+            "spec.podName must be its own name",
+            f"object.{_STARTED_BY}": f"a runtime pod makes sessions for itself only: the label {names.STARTED_BY} must "
+            "be its own uid",
         },
     )
 
@@ -94,7 +95,7 @@ def binding(policy: dict[str, Any]) -> dict[str, Any]:
 
 def _policy(
     name: str,
-    namespace: str,
+    namespace: str | None,
     *,
     resources: list[str],
     operations: list[str],
@@ -115,7 +116,7 @@ def _policy(
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}} if namespace else {},
                 "resourceRules": [rule],
             },
             "matchConditions": [{"name": key, "expression": text} for key, text in conditions.items()],

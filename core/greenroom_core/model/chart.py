@@ -49,7 +49,7 @@ def rendered(crds: Mapping[str, str]) -> dict[Path, str]:
 def policies() -> list[dict[str, Any]]:
     """With words in place of what only a release knows; the chart's template puts that in."""
     state = admission.run_state("__NAME__-run-state", "__NAMESPACE__", "__OPERATOR__")
-    sessions = admission.own_sessions("__NAME__-own-sessions", "__NAMESPACE__", "__OPERATOR__", "__API__")
+    sessions = admission.own_sessions("__NAME__-own-sessions", "__NAMESPACE__")
     return [body for policy in (state, sessions) for body in (policy, admission.binding(policy))]
 
 

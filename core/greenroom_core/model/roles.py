@@ -53,11 +53,8 @@ CHECK: tuple[Rule, ...] = (_rule(names.GROUP, "agentsessions", "create get updat
 
 RUNTIME: tuple[Rule, ...] = (
     # get list watch: the sessions bound here, and by name where in doubt. create: what its own launcher starts.
-    # patch: close requests (annotations; the spec never changes). delete: own starts that are refused or withdrawn.
-    _rule(names.GROUP, "agentsessions", "get list watch create patch delete"),
-    # get: the defaults for own starts, and whether the agent file's limits hold.
-    _rule(names.GROUP, "agentruntimes", "get"),
-    # patch: run state and figures of the sessions bound here.
+    _rule(names.GROUP, "agentsessions", "get list watch create"),
+    # patch: run state and figures of the sessions bound here, and the end of own starts that nobody waits for.
     _rule(names.GROUP, "agentsessions/status", "patch"),
 )
 

@@ -170,7 +170,9 @@ class AgentSession(Resource, frozen=True, kw_only=True):
 
     @property
     def close_requested(self) -> bool:
-        return bool(self.metadata.annotations.get(names.CLOSE_REQUESTED))
+        """By the annotation, or by code in its pod, which writes the reason ahead of the end."""
+        annotated = bool(self.metadata.annotations.get(names.CLOSE_REQUESTED))
+        return annotated or self.status.reason is EndReason.CLOSE_REQUESTED
 
     @property
     def started_by(self) -> str:

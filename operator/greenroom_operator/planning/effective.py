@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 START_DEADLINE_SECONDS = 60.0
 START_TIMEOUT_SECONDS = 60.0
+OWN_START_KEPT_SECONDS = 3600
+"""A launcher's own starts are kept as long as what comes by REST, where the AgentRuntime says nothing."""
 TAKE_BACK_SECONDS = START_TIMEOUT_SECONDS + 15.0
 
 
@@ -23,7 +25,8 @@ def effective(session: AgentSession, runtime: AgentRuntime | None) -> Effective:
     """The merged settings. Time limits that neither sets stay None: the agent file or the built-in decides."""
     own = session.spec
     fleet = runtime.spec.session_defaults if runtime is not None else SessionDefaults()
-    ttl = own.ttl_seconds_after_finished
+    kept = OWN_START_KEPT_SECONDS if session.started_by else None
+    ttls = (own.ttl_seconds_after_finished, fleet.ttl_seconds_after_finished, kept)
     return Effective(
         limits=SessionLimits(
             max_duration_seconds=_first(own.limits.max_duration_seconds, fleet.limits.max_duration_seconds),
@@ -33,7 +36,7 @@ def effective(session: AgentSession, runtime: AgentRuntime | None) -> Effective:
             ),
         ),
         restart_policy=own.restart_policy or fleet.restart_policy or RestartPolicy.NEVER,
-        ttl_seconds_after_finished=ttl if ttl is not None else fleet.ttl_seconds_after_finished,
+        ttl_seconds_after_finished=next((ttl for ttl in ttls if ttl is not None), None),
     )
 
 

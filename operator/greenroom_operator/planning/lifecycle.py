@@ -46,8 +46,10 @@ def ended(session: AgentSession, snapshot: Snapshot) -> Answer:
     """A session in a terminal phase: let it go when it is deleted, delete it when its time is over."""
     if session.deleting:
         return _released(session), None
-    settings = session.status.effective or effective(session, fleet_runtime(session, snapshot))
-    ttl = settings.ttl_seconds_after_finished
+    ttl = pinned.kept_seconds(session)
+    if ttl is None:
+        settings = session.status.effective or effective(session, fleet_runtime(session, snapshot))
+        ttl = settings.ttl_seconds_after_finished
     if ttl is None or session.status.ended_at is None:
         return NOTHING
     over_at = session.status.ended_at + timedelta(seconds=ttl)

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom_core.model import names
 from greenroom_core.model.reasons import EndReason
 from greenroom_operator.planning.values import pod_runtime_key, runtime_key
+
+REFUSAL_SHOWN_SECONDS = 30
+"""So long the pod has to see why its own start was refused, should its watch be broken just then."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +43,19 @@ def refusal(session: AgentSession, pod: Pod | None) -> Ending | None:
     if pod_runtime_key(pod) != runtime_key(session):
         return EndReason.INVALID_SPEC, f"spec.podName: pod {name} is none of AgentRuntime {session.spec.runtime!r}"
     return None
+
+
+def kept_seconds(session: AgentSession) -> int | None:
+    """How long an own start that has ended is kept where that is not as long as any other: who asked for one that was
+    refused or withdrawn has been told, so it leaves no record."""
+    status = session.status
+    had_a_pod = status.pod_uid is not None or status.last_attempt is not None
+    if not session.started_by or had_a_pod or status.reason is EndReason.POD_LOST:
+        return None
+    by_its_pod = (
+        status.reason is EndReason.CLOSE_REQUESTED and names.CLOSE_REQUESTED not in session.metadata.annotations
+    )
+    return 0 if by_its_pod else REFUSAL_SHOWN_SECONDS
 
 
 def _place(pod: Pod) -> tuple[str, str]:

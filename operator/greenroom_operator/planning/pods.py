@@ -104,7 +104,14 @@ def _launcher_container(fleet: Fleet, container: Body) -> Body:
 
 
 def _environment(fleet: Fleet) -> list[Body]:
+    """A pod may not read its AgentRuntime. What it is told of it here is as of the pod's creation; the operator itself
+    goes by what holds now."""
     spec = fleet.runtime.spec
+    told = {
+        "START_DEADLINE_SECONDS": spec.session_defaults.limits.start_deadline_seconds,
+        "MAX_CONCURRENT_SESSIONS": spec.limits.max_concurrent_sessions,
+        "MAX_SESSIONS_PER_CALL": spec.limits.max_sessions_per_call,
+    }
     return [
         _from_field("GREENROOM_NAMESPACE", "metadata.namespace"),
         _from_field("GREENROOM_POD_NAME", "metadata.name"),
@@ -112,6 +119,7 @@ def _environment(fleet: Fleet) -> list[Body]:
         {"name": "GREENROOM_RUNTIME", "value": fleet.runtime.metadata.name},
         {"name": "GREENROOM_SLOTS", "value": str(spec.sessions_per_pod)},
         {"name": "GREENROOM_DRAIN_TIMEOUT_SECONDS", "value": str(spec.drain_timeout_seconds)},
+        *({"name": f"GREENROOM_{name}", "value": str(value)} for name, value in told.items() if value is not None),
     ]
 
 

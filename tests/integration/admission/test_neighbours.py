@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from tests.contract.door import pod, real_transport, session, unique
 from tests.stack.fleet import RUNTIME_ACCOUNT
+from tests.stack.policies import IN_FORCE_SECONDS, put_under_policies
 from tests.stack.programs import API_ACCOUNT, OPERATOR_ACCOUNT, install_accounts
 
 from greenroom_core.clock import SystemClock
@@ -18,7 +19,7 @@ from greenroom_core.kube.client import KubeClient
 from greenroom_core.kube.errors import Denied, KubeError
 from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS
 from greenroom_core.kube.patches import annotation_patch
-from greenroom_core.model import admission, names
+from greenroom_core.model import names
 from greenroom_core.world import World
 from greenroom_local.control_plane import BoundPod
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 NAMESPACE = "neighbours"
-IN_FORCE_SECONDS = 30.0
 
 
 class Scene:
@@ -51,14 +51,8 @@ class Scene:
         self.api = await self.client(await self.plane.token(NAMESPACE, API_ACCOUNT))
         self.loose = await self.client(await self.plane.token(NAMESPACE, RUNTIME_ACCOUNT))
         self.ours, self.theirs = await self.runtime_pod(), await self.runtime_pod()
-        for policy in (
-            admission.run_state("run-state", NAMESPACE, OPERATOR_ACCOUNT),
-            admission.own_sessions("own-sessions", NAMESPACE, OPERATOR_ACCOUNT, API_ACCOUNT),
-        ):
-            base = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
-            await self.plane.admin.create(f"{base}ies", policy)
-            await self.plane.admin.create(f"{base}ybindings", admission.binding(policy))
-        await self._in_force()
+        await put_under_policies(self.plane, NAMESPACE)
+        await self._creation_judged()
 
     async def client(self, token: str | None) -> KubeClient:
         transport = await self._stack.enter_async_context(real_transport(self.plane, token))
@@ -99,20 +93,21 @@ class Scene:
         assert refusal.value.status == 403
         return str(refusal.value)
 
-    async def _in_force(self) -> None:
-        made = await self.session(self.pods[0])
-        async with asyncio.timeout(IN_FORCE_SECONDS):
-            while await self._may(self.write(self.theirs, made, message="hello")) or await self._may(
-                self.theirs.merge_patch(SESSIONS, NAMESPACE, made.metadata.name, annotation_patch({"a": "b"}))
-            ):
-                await asyncio.sleep(0.1)
+    async def own_start(self, client: KubeClient, mine: Pod) -> AgentSession:
+        """As a launcher makes it for the pod that it runs in."""
+        meta = mine.metadata
+        body = session(unique("s"), spec={"podName": meta.name})
+        body["metadata"]["labels"] = {names.STARTED_BY: meta.uid}
+        return await client.create(SESSIONS, NAMESPACE, body)
 
-    async def _may(self, asking: Any) -> bool:
-        try:
-            await asking
-        except Denied:
-            return False
-        return True
+    async def _creation_judged(self) -> None:
+        async with asyncio.timeout(IN_FORCE_SECONDS):
+            while True:
+                try:
+                    await self.theirs.create(SESSIONS, NAMESPACE, session(unique("s")))
+                except Denied:
+                    return
+                await asyncio.sleep(0.1)
 
 
 SPEC = {
@@ -203,28 +198,56 @@ async def test_a_pod_makes_sessions_for_itself_alone(scene: Scene) -> None:
         with pytest.raises(KubeError) as refusal:
             await scene.ours.create(SESSIONS, NAMESPACE, session(unique("s"), spec=spec))
         assert "spec.podName" in str(refusal.value)
-    made = await scene.ours.create(SESSIONS, NAMESPACE, session(unique("s"), spec={"podName": mine}))
-    with pytest.raises(Denied, match="only the sessions that it holds or made"):
-        await scene.theirs.delete(SESSIONS, NAMESPACE, made.metadata.name)
-    await scene.ours.delete(SESSIONS, NAMESPACE, made.metadata.name)
+    for label in ({}, {names.STARTED_BY: scene.pods[1].metadata.uid}):
+        body = session(unique("s"), spec={"podName": mine})
+        body["metadata"]["labels"] = label
+        with pytest.raises(Denied, match=r"greenroom\.dev/started-by must be its own uid"):
+            await scene.ours.create(SESSIONS, NAMESPACE, body)
+    made = await scene.own_start(scene.ours, scene.pods[0])
+    assert made.spec.pod_name == mine
 
 
-async def test_a_pod_changes_no_session_of_its_neighbours(scene: Scene) -> None:
+END = {"phase": "Closed", "reason": "CloseRequested", "message": "withdrawn", "endedAt": "2030-01-01T00:00:02Z"}
+
+
+async def test_a_pod_takes_back_what_it_has_started_while_nobody_holds_it(scene: Scene) -> None:
+    ours, mine = scene.ours, scene.pods[0].metadata
+    made = await scene.own_start(ours, scene.pods[0])
+    waiting = await scene.session()
+    await scene.denied(scene.theirs, made, **END)
+    await scene.denied(scene.ours, waiting, **END)
+    for status in (
+        {"message": "hello"},
+        {"phase": "Running"},
+        {"podName": mine.name, "podUID": mine.uid, "phase": "Scheduled", "attempt": 1},
+        END | {"podName": mine.name, "podUID": mine.uid},
+        END | {"attempt": 3},
+        END | {"reason": "Finished"},
+        END | {"phase": "Failed"},
+    ):
+        await scene.denied(ours, made, **status)
+    assert (await scene.write(ours, made, **END)).ended
+    await scene.denied(ours, made, **END | {"message": "again"})
+    elsewhere = await scene.bind(await scene.own_start(ours, scene.pods[0]), scene.pods[1])
+    await scene.denied(ours, elsewhere, **END)
+
+
+async def test_a_pod_changes_no_session_but_its_status(scene: Scene) -> None:
+    """Its Role has neither patch nor delete of sessions: not of its own either."""
     held, waiting = await scene.session(scene.pods[0]), await scene.session()
-    for target in (held, waiting):
+    for target in (held, waiting, await scene.own_start(scene.ours, scene.pods[0])):
         name = target.metadata.name
-        for patch in (
-            annotation_patch({names.CLOSE_REQUESTED: "now"}),
-            {"metadata": {"finalizers": []}},
-            {"metadata": {"labels": {"team": "red"}}},
-            {"metadata": {"ownerReferences": []}, "status": {"phase": "Closed"}},
-        ):
-            with pytest.raises(Denied, match="only the sessions that it holds or made"):
-                await scene.theirs.merge_patch(SESSIONS, NAMESPACE, name, patch)
-        with pytest.raises(Denied):
-            await scene.theirs.delete(SESSIONS, NAMESPACE, name)
-    closing = annotation_patch({names.CLOSE_REQUESTED: "now"})
-    assert (await scene.ours.merge_patch(SESSIONS, NAMESPACE, held.metadata.name, closing)).close_requested
+        for client in (scene.ours, scene.theirs):
+            for patch in (
+                annotation_patch({names.CLOSE_REQUESTED: "now"}),
+                {"metadata": {"finalizers": []}},
+                {"metadata": {"labels": {"team": "red"}}},
+                {"metadata": {"ownerReferences": []}, "status": {"phase": "Closed"}},
+            ):
+                with pytest.raises(Denied, match="cannot patch resource"):
+                    await client.merge_patch(SESSIONS, NAMESPACE, name, patch)
+            with pytest.raises(Denied, match="cannot delete resource"):
+                await client.delete(SESSIONS, NAMESPACE, name)
 
 
 async def test_a_pod_reaches_nothing_else(scene: Scene) -> None:
@@ -232,6 +255,7 @@ async def test_a_pod_reaches_nothing_else(scene: Scene) -> None:
         scene.ours.create(PODS, NAMESPACE, pod("mine")),
         scene.ours.delete(PODS, NAMESPACE, scene.pods[1].metadata.name),
         scene.ours.merge_patch(RUNTIMES, NAMESPACE, "default", {"spec": {"replicas": 0}}),
+        scene.ours.get(RUNTIMES, NAMESPACE, "default"),
         scene.ours.create(SESSIONS, "default", session("elsewhere", spec={"podName": scene.pods[0].metadata.name})),
         scene.ours.get(SESSIONS, "kube-system", "any"),
     ):

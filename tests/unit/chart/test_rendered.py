@@ -162,7 +162,7 @@ def test_the_policies_are_the_model_s_with_the_release_s_names(helm: Helm) -> No
     operator, api = "line-greenroom-operator", "line-greenroom-api"
     for policy in (
         admission.run_state("calls-line-greenroom-run-state", "calls", operator),
-        admission.own_sessions("calls-line-greenroom-own-sessions", "calls", operator, api),
+        admission.own_sessions("calls-line-greenroom-own-sessions", "calls"),
     ):
         for body in (policy, admission.binding(policy)):
             made = of_kind(bodies, body["kind"])[body["metadata"]["name"]]

@@ -18,6 +18,7 @@ from greenroom_core.model.runtime import Placement
 from greenroom_core.model.session import (
     AgentSession,
     Effective,
+    LastAttempt,
     RestartPolicy,
     SessionDefaults,
     SessionLimits,
@@ -348,6 +349,10 @@ class TestAskedToEnd:
         assert actions(snapshot([item], [pod()], of=fleet())) == []
 
 
+BY_ITS_POD = {"reason": EndReason.CLOSE_REQUESTED}
+"""Code in its pod asked for its end, and the pod has written so."""
+
+
 class TestBoundSessions:
     def test_is_left_alone_while_its_pod_lives_ready_or_not(self) -> None:
         for state in (BOUND, RUNNING):
@@ -381,7 +386,12 @@ class TestBoundSessions:
         assert (write.fields["phase"], write.fields.get("reason")) == outcome
 
     @pytest.mark.parametrize(
-        ("asked", "reason"), [({"close": True}, EndReason.CLOSE_REQUESTED), ({"deleting": True}, EndReason.DELETED)]
+        ("asked", "reason"),
+        [
+            ({"close": True}, EndReason.CLOSE_REQUESTED),
+            ({"deleting": True}, EndReason.DELETED),
+            (BY_ITS_POD, EndReason.CLOSE_REQUESTED),
+        ],
     )
     def test_after_the_loss_a_wish_to_end_is_granted(self, asked: dict[str, Any], reason: EndReason) -> None:
         held = session(**asked, **BOUND, effective=Effective(restart_policy=RestartPolicy.ON_POD_LOSS))
@@ -398,6 +408,9 @@ class TestBoundSessions:
         assert wake == {"uid-s1": ago(5) + timedelta(seconds=75)}
 
 
+TAKEN_BACK = LastAttempt(attempt=1, ended_at=NOW, reason=WaitReason.TAKEN_BACK)
+
+
 class TestEndedSessions:
     def test_is_let_go_when_deleted(self) -> None:
         assert only(snapshot([session(deleting=True, **ENDED)])) == SetFinalizers(session(deleting=True, **ENDED), ())
@@ -411,6 +424,43 @@ class TestEndedSessions:
 
     def test_stays_for_good_without_a_ttl(self) -> None:
         assert actions(snapshot([session(**ENDED)], of=fleet())) == []
+
+    def test_an_own_start_that_its_pod_has_withdrawn_goes_at_once(self) -> None:
+        over = _own_start(EndReason.CLOSE_REQUESTED)
+        assert only(snapshot([over])) == DeleteSession(over)
+
+    @pytest.mark.parametrize("reason", [EndReason.MAX_SESSIONS_PER_CALL, EndReason.START_DEADLINE])
+    def test_one_that_was_refused_is_shown_to_its_pod_first(self, reason: EndReason) -> None:
+        fresh, seen = _own_start(reason, seconds_ago=29), _own_start(reason, seconds_ago=30)
+        assert plan(snapshot([fresh])).wake == {"uid-s1": NOW + timedelta(seconds=1)}
+        assert only(snapshot([seen])) == DeleteSession(seen)
+
+    def test_one_that_was_closed_by_its_annotation_likewise(self) -> None:
+        assert actions(snapshot([_own_start(EndReason.CLOSE_REQUESTED, close=True)])) == []
+
+    @pytest.mark.parametrize(
+        "kept",
+        [
+            {"reason": EndReason.POD_LOST},
+            {"reason": EndReason.CLOSE_REQUESTED, "pod_uid": "uid-p1"},
+            {"reason": EndReason.CLOSE_REQUESTED, "last_attempt": TAKEN_BACK},
+        ],
+    )
+    def test_one_that_had_a_pod_or_has_lost_it_is_kept_for_an_hour(self, kept: dict[str, Any]) -> None:
+        ended = _own_start(seconds_ago=3599, **kept)
+        assert plan(snapshot([ended])).wake == {"uid-s1": NOW + timedelta(seconds=1)}
+        own = Effective(ttl_seconds_after_finished=10)
+        assert only(snapshot([_own_start(seconds_ago=10, effective=own, **kept)])).session.started_by == "uid-p1"
+        own_again = structs.replace(ended, metadata=structs.replace(ended.metadata, labels={}))
+        assert actions(snapshot([own_again])) == [], "no launcher has started it: without a ttl it stays"
+
+
+def _own_start(reason: EndReason, *, seconds_ago: float = 0, close: bool = False, **status: Any) -> AgentSession:
+    phase = Phase.CLOSED if reason is EndReason.CLOSE_REQUESTED else Phase.FAILED
+    ended_at = NOW - timedelta(seconds=seconds_ago)
+    return session(
+        close=close, labels={names.STARTED_BY: "uid-p1"}, phase=phase, reason=reason, ended_at=ended_at, **status
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from msgspec import structs
 from tests.unit.operator.worlds import NOW, TEMPLATE, fleet, pod
 
+from greenroom.runtime.settings import RuntimeSettings
 from greenroom_core.model import names
 from greenroom_core.model.runtime import (
     Autoscaling,
@@ -19,7 +21,8 @@ from greenroom_core.model.runtime import (
     RuntimeStatus,
     UpdateStrategy,
 )
-from greenroom_core.model.session import SessionDefaults
+from greenroom_core.model.session import SessionDefaults, SessionLimits
+from greenroom_core.settings import load
 from greenroom_operator.planning.attempts import Attempts
 from greenroom_operator.planning.fleet import FleetPlan, finished_to_delete, plan_fleet
 from greenroom_operator.planning.fleet_snapshot import FleetSnapshot
@@ -246,6 +249,23 @@ class TestPodBody:
         }
         assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "greenroom"}
         assert {"name": "greenroom", "containerPort": 8080} in container["ports"]
+
+    def test_is_told_what_it_may_not_read(self) -> None:
+        limits = SessionLimits(start_deadline_seconds=9.0)
+        runtime = structs.replace(
+            fleet().runtime,
+            spec=structs.replace(
+                fleet().runtime.spec,
+                limits=RuntimeLimits(max_concurrent_sessions=7, max_sessions_per_call=2),
+                session_defaults=SessionDefaults(limits=limits),
+            ),
+        )
+        [container] = pod_body(replace(fleet(), runtime=runtime), "x")["spec"]["containers"]
+        told = {item["name"]: item.get("value") for item in container["env"]}
+        settings = load(RuntimeSettings, "runtime", (), {name: value or "-" for name, value in told.items()})
+        assert settings.start_deadline_seconds == 9
+        assert (settings.max_concurrent_sessions, settings.max_sessions_per_call) == (7, 2)
+        assert revision(runtime) == revision(fleet().runtime), "a change of them replaces no pod"
 
     def test_keeps_what_the_template_says_itself(self) -> None:
         own = {"name": "agent", "env": [{"name": "GREENROOM_SLOTS", "value": "1"}], "livenessProbe": {"exec": {}}}

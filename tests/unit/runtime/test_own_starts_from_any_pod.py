@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.runtime.own_starts import fleet, launchers, objects, requests
+from tests.unit.runtime.own_starts import fleet, launchers, objects, requests, silence
 from tests.unit.runtime.stories import story
 
 from greenroom.errors import (
+    HeldElsewhere,
     RegistryUnavailable,
     StartAbandoned,
 )
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @story
-async def test_sessions_are_seen_and_closed_from_any_pod():
+async def test_sessions_are_seen_from_any_pod_and_closed_from_their_own():
     async with fleet(2) as here:
         (one, two) = launchers(here)
         session = await one.start_session("c1")
@@ -48,8 +49,10 @@ async def test_sessions_are_seen_and_closed_from_any_pod():
                 assert await launcher.get_session_info("c1", strange) is None
                 assert not await launcher.request_close_session("c1", strange)
 
-        assert await two.request_close_session("c1", session.id)
-        assert await two.request_close_session("c1", session.id)
+        with pytest.raises(HeldElsewhere, match=r"close it by the REST API, or by the annotation greenroom\.dev/close"):
+            await two.request_close_session("c1", session.id)
+        assert (await here.get(session.id)).status.phase is Phase.RUNNING
+        assert await one.request_close_session("c1", session.id)
         ended = await here.until(session.id, lambda s: s.ended, 2)
         assert ended.status.reason is EndReason.CLOSE_REQUESTED
         for launcher in (one, two):
@@ -77,14 +80,44 @@ async def test_a_close_of_what_may_run_again_elsewhere_is_written_down():
         [launcher] = launchers(here)
         await here.create_session("again", restartPolicy="OnPodLoss")
         await here.until("again", lambda s: s.status.joined_at is not None)
+        here.agents.agents[-1].close_seconds = 5.0
         assert await launcher.request_close_session("c1", "again")
+        stands = await here.get("again")
+        assert not stands.ended
+        assert stands.close_requested
         ended = await here.until("again", lambda s: s.ended)
-        assert ended.close_requested
         assert ended.status.reason is EndReason.CLOSE_REQUESTED
 
 
 @story
-async def test_an_own_start_that_waits_can_be_closed_from_anywhere():
+async def test_a_close_that_was_acknowledged_outlives_its_pod():
+    """The agent was leaving when the pod died: no other pod runs the session again."""
+    async with fleet(2) as here:
+        await here.create_session("again", restartPolicy="OnPodLoss")
+        found = await here.until("again", lambda s: s.status.joined_at is not None)
+        pod = found.status.pod_name
+        here.agents.agents[-1].close_seconds = 50.0
+        assert await here.launchers[pod].request_close_session("c1", "again")
+        silence(here, here.launchers[pod])
+        await here.kill_pod(pod)
+        ended = await here.until("again", lambda s: s.ended, 30)
+        assert ended.status.reason is EndReason.CLOSE_REQUESTED
+        assert ended.status.attempt == 1
+
+
+@story
+async def test_a_close_that_cannot_be_written_down_is_not_acknowledged():
+    async with fleet() as here:
+        [launcher] = launchers(here)
+        await here.create_session("again", restartPolicy="OnPodLoss")
+        await here.until("again", lambda s: s.status.joined_at is not None)
+        silence(here, launcher)
+        with pytest.raises(RegistryUnavailable, match="could not be written"):
+            await launcher.request_close_session("c1", "again")
+
+
+@story
+async def test_an_own_start_that_waits_is_closed_by_its_pod_or_by_the_annotation():
     async with fleet(2, sessionsPerPod=1) as here:
         (one, two) = launchers(here)
         await one.start_session("c1")
@@ -94,9 +127,19 @@ async def test_an_own_start_that_waits_can_be_closed_from_anywhere():
         info = await two.get_session_info("c2", name)
         assert info is not None
         assert (info.phase, info.node_id) == (Phase.PENDING, "")
-        assert await two.request_close_session("c2", name)
+        with pytest.raises(HeldElsewhere):
+            await two.request_close_session("c2", name)
+        await here.close(name)
         with pytest.raises(StartAbandoned, match="CloseRequested"):
             await waiting
+        waiting = asyncio.create_task(one.start_session("c4"))
+        await here.clock.sleep(3)
+        name = next(item["metadata"]["name"] for item in objects(here) if item["spec"]["callId"] == "c4")
+        assert not await one.request_close_session("c2", name)
+        assert await one.request_close_session("c4", name)
+        with pytest.raises(StartAbandoned, match="closed before"):
+            await waiting
+        await here.gone(name, 5)
         again = asyncio.create_task(one.start_session("c3"))
         await here.clock.sleep(3)
         name = next(item["metadata"]["name"] for item in objects(here) if item["spec"]["callId"] == "c3")
@@ -137,4 +180,4 @@ async def test_who_cannot_reach_the_registry_is_told_so():
             with pytest.raises(RegistryUnavailable):
                 await asked
         here.server.start()
-        assert await two.request_close_session("c1", session.id)
+        assert await one.request_close_session("c1", session.id)

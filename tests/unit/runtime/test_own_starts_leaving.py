@@ -6,11 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.apiserver import Script
 from tests.unit.runtime.agents import OwnAgent
-from tests.unit.runtime.own_starts import fleet, launchers, objects
+from tests.unit.runtime.own_starts import fleet, launchers, objects, silence
 from tests.unit.runtime.stories import story
-from tests.unit.whole.stage import Stage
 
 from greenroom.errors import (
     StartAbandoned,
@@ -107,20 +105,13 @@ async def test_what_a_dead_pod_had_waiting_ends_too():
         await here.clock.sleep(3)
         name = next(item["metadata"]["name"] for item in objects(here) if item["spec"]["callId"] == "c2")
         begun = here.clock.boot()
-        _silence(here, pod)
+        silence(here, one)
         await here.kill_pod(pod)
         ended = await here.until(name, lambda s: s.ended)
         assert here.clock.boot() - begun < 2
         assert ended.status.reason is EndReason.POD_LOST
         waiting.cancel()
         await asyncio.wait([waiting])
-
-
-def _silence(here: Stage, pod: str) -> None:
-    """Nothing that this process still does reaches the API server."""
-    script = Script(here.clock)
-    script.add(times=10_000, never_sent=True)
-    next(item for item in here.transports if item.user == pod).faults = script
 
 
 @story

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from greenroom_core.kube.feed import Change, Feed
 from greenroom_core.kube.kinds import PODS, RUNTIMES, SESSIONS, loose
 from greenroom_core.kube.patches import annotation_patch
 from greenroom_core.model import names
+from greenroom_core.settings import load
 from greenroom_core.world import World
 from greenroom_operator.settings import Settings
 
@@ -187,14 +189,10 @@ class Stage:
             clock=self.clock,
             **self.launcher_options,
         )
-        settings = RuntimeSettings(
-            namespace=meta.namespace,
-            pod_name=meta.name,
-            pod_uid=meta.uid,
-            runtime=pod.runtime,
-            slots=pod.slots,
-            drain_timeout_seconds=60.0,
-        )
+        told = {item["name"]: item["value"] for item in pod.spec.containers[0]["env"] if "value" in item}
+        fields = {"NAMESPACE": meta.namespace, "POD_NAME": meta.name, "POD_UID": meta.uid}
+        environment = told | {f"GREENROOM_{name}": value for name, value in fields.items()}
+        settings = replace(load(RuntimeSettings, "runtime", (), environment), drain_timeout_seconds=60.0)
         world = self.world(meta.name)
         if self.pod_faults is not None:
             self.transports[-1].faults = self.pod_faults
