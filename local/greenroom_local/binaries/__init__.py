@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from greenroom_local.binaries.actionlint import find_actionlint
 from greenroom_local.binaries.chromium import find_chromium
-from greenroom_local.binaries.cluster import ClusterPrograms, find_cluster_programs
+from greenroom_local.binaries.cluster import ClusterPrograms, find_cluster_programs, find_kind
 from greenroom_local.binaries.controllers import find_controller_manager
 from greenroom_local.binaries.found import Binaries, Unusable
 from greenroom_local.binaries.helm import find_helm
@@ -24,5 +24,6 @@ __all__ = [
     "find_helm",
     "find_installed",
     "find_installed_redis",
+    "find_kind",
     "find_redis",
 ]

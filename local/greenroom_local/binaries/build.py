@@ -122,6 +122,12 @@ def build_contour(folder: Path, environment: Mapping[str, str], progress: Progre
         (folder / "manifests" / manifest.name).write_bytes(manifest.read_bytes())
 
 
+def build_kind(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
+    """Build kind into `folder`. Raises :class:`BuildFailed`."""
+    target = Target("kind", "sigs.k8s.io/kind", pins.GO_MODULES / "kind", "-s -w")
+    _build_all((target,), ("kind", "a minute"), folder, environment, progress)
+
+
 def build_pause(folder: Path, environment: Mapping[str, str], progress: Progress) -> None:
     """Build the program that holds a pod's namespaces into `folder`. Raises :class:`BuildFailed`."""
     target = Target("pause", ".", pins.GO_MODULES / "pause", "-s -w")

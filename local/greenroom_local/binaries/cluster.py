@@ -1,4 +1,4 @@
-"""What the end-to-end suite's node is made of, beyond a control plane: the cache, else a build.
+"""What the end-to-end suite's cluster is made of, beyond a control plane: the cache, else a build.
 
 Nothing else here needs it. Each part lies in a folder of the cache that has its version in its name; a part is built
 as a whole or not at all, so one that is there will do.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,15 @@ def find_cluster_programs(
         envoy=_part(f"envoy-{pins.ENVOY_VERSION}", _unpack_envoy, environment, progress) / "envoy",
         pause=_part("pause-1", build.build_pause, environment, progress) / "pause",
     )
+
+
+def find_kind(environment: Mapping[str, str] = os.environ, progress: Progress | None = None) -> Path:
+    """The user's own kind, else ours. Raises :class:`NotFound`."""
+    on_path = shutil.which("kind", path=environment.get("PATH"))
+    if on_path:
+        return Path(on_path)
+    name = f"kind-{pins.KIND_VERSION}"
+    return _part(name, build.build_kind, environment, progress or Progress(sys.stderr)) / "kind"
 
 
 def _part(name: str, fill: Fill, environment: Mapping[str, str], progress: Progress) -> Path:

@@ -27,7 +27,8 @@ NEWEST_HELM_MAJOR = 3
 ACTIONLINT_VERSION = "1.7.12"
 """For `make check` alone."""
 
-# For the end-to-end suite's node alone.
+# For the end-to-end suite alone: with Docker, and without.
+KIND_VERSION = "0.33.0"
 COREDNS_VERSION = "1.15.0"
 CONTOUR_VERSION = "1.33.8"
 ENVOY_VERSION = "1.40.0"

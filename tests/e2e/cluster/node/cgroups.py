@@ -5,18 +5,11 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+SYS_FS_CGROUP = Path("/sys/fs/cgroup")
+
 # Those that a kubelet and runc make cgroups in, with v1.
-_CONTROLLERS = (
-    "cpu",
-    "cpuacct",
-    "cpuset",
-    "hugetlb",
-    "memory",
-    "pids",
-    "systemd",
-    "blkio",
-    "devices",
-    "freezer",
+_HIERARCHIES = (
+    *("blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "pids", "systemd"),
     "unified",
 )
 
@@ -25,8 +18,8 @@ def roots(sys_fs_cgroup: Path) -> list[Path]:
     """The top of each hierarchy: one with cgroup v2, one for each controller with v1."""
     if (sys_fs_cgroup / "cgroup.controllers").exists():
         return [sys_fs_cgroup]
-    # Some are links to one that holds two, such as cpu to cpu,cpuacct. `unified` is there beside them since systemd.
-    found = {(sys_fs_cgroup / name).resolve() for name in _CONTROLLERS if (sys_fs_cgroup / name).is_dir()}
+    # Some are links to one that holds two, such as cpu to cpu,cpuacct.
+    found = {(sys_fs_cgroup / name).resolve() for name in _HIERARCHIES if (sys_fs_cgroup / name).is_dir()}
     return sorted(found)
 
 

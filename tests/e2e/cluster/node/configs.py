@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.cluster.node.addresses import Addresses
 
+    from greenroom_local.certificates import Certificates
+
 CLUSTER_DOMAIN = "cluster.local"
 
 
@@ -73,11 +75,12 @@ def cni(addresses: Addresses) -> str:
     return json.dumps(network, indent=2)
 
 
-def kubelet(addresses: Addresses, pki: Path, resolv_conf: Path, cgroup: str) -> str:
+def kubelet(addresses: Addresses, files: Certificates, resolv_conf: Path, cgroup: str) -> str:
     """JSON, which is YAML. What a machine without systemd, with swap or with old cgroups needs is on.
 
     Images are never collected: there is no registry to take them from again.
     """
+    certificate, key = files.identity("kubelet")
     config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -85,11 +88,11 @@ def kubelet(addresses: Addresses, pki: Path, resolv_conf: Path, cgroup: str) -> 
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(pki / "ca.crt")},
+            "x509": {"clientCAFile": str(files.ca)},
         },
         "authorization": {"mode": "Webhook"},
-        "tlsCertFile": str(pki / "kubelet.crt"),
-        "tlsPrivateKeyFile": str(pki / "kubelet.key"),
+        "tlsCertFile": str(certificate),
+        "tlsPrivateKeyFile": str(key),
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{cgroup}",
         "cgroupsPerQOS": True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.cluster.node.archives import DNS
 from tests.e2e.cluster.node.configs import CLUSTER_DOMAIN
-from tests.e2e.cluster.node.parts import DNS
 
 if TYPE_CHECKING:
     from tests.e2e.cluster.node.addresses import Addresses

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.e2e.cluster.node.parts import INGRESS
+from tests.e2e.cluster.node.archives import INGRESS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,7 @@ control plane's files or the programs need.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,3 +68,10 @@ class Layout:
     def holder(self) -> Path:
         """Names the process that holds the node, for whoever cleans up after a crash."""
         return self.directory / "holder"
+
+    def make(self) -> None:
+        """The folders, with no logs of an earlier node in them."""
+        for logs in (self.pod_logs, self.logs):
+            shutil.rmtree(logs, ignore_errors=True)
+        for folder in (self.config / "cni", self.containerd, self.kubelet, self.pod_logs, self.logs):
+            folder.mkdir(parents=True, mode=0o755, exist_ok=True)

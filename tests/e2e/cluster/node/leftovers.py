@@ -13,17 +13,15 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.e2e.cluster.commands import CommandFailed, run
 from tests.e2e.cluster.model import ClusterFailed
 from tests.e2e.cluster.node import cgroups
-from tests.e2e.cluster.node.commands import CommandFailed, run
 from tests.e2e.cluster.node.space import identity
 
 if TYPE_CHECKING:
     from tests.e2e.cluster.node.layout import Layout
 
     from greenroom_core.clock import Clock
-
-SYS_FS_CGROUP = Path("/sys/fs/cgroup")
 
 _GONE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -34,12 +32,12 @@ async def clear(layout: Layout, clock: Clock) -> None:
     end_holder(layout.holder)
     try:
         async with clock.timeout(_GONE_SECONDS):
-            while not cgroups.remove(SYS_FS_CGROUP, layout.name) or _link(layout).exists():
-                if not cgroups.processes(SYS_FS_CGROUP, layout.name):
+            while not cgroups.remove(cgroups.SYS_FS_CGROUP, layout.name) or _link(layout).exists():
+                if not cgroups.processes(cgroups.SYS_FS_CGROUP, layout.name):
                     await _delete_link(layout)
                 await clock.sleep(_POLL_SECONDS)
     except TimeoutError:
-        busy = sorted(cgroups.processes(SYS_FS_CGROUP, layout.name))
+        busy = sorted(cgroups.processes(cgroups.SYS_FS_CGROUP, layout.name))
         raise ClusterFailed(f"the cgroup {layout.name} is still in use by the processes {busy}") from None
     clear_files(layout)
 
@@ -62,8 +60,8 @@ def clear_files(layout: Layout) -> None:
     layout.holder.unlink(missing_ok=True)
     for folder in (layout.node, layout.plane / "etcd", layout.plane / "pki"):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (*layout.plane.glob("*kubeconfig"), layout.plane / "resolv.conf"):
-        file.unlink(missing_ok=True)
+    for kubeconfig in layout.plane.glob("*kubeconfig"):
+        kubeconfig.unlink()
 
 
 def _link(layout: Layout) -> Path:

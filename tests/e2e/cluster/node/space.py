@@ -7,19 +7,21 @@ that is the whole of the cleaning up. That process dies with us, whatever become
 from __future__ import annotations
 
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.e2e.cluster.commands import CommandFailed, run
 from tests.e2e.cluster.model import ClusterUnavailable
+from tests.e2e.cluster.node import cgroups
 from tests.e2e.cluster.node import layout as paths
-from tests.e2e.cluster.node.commands import CommandFailed, run
 from tests.e2e.cluster.node.machine import PATH
 
 from greenroom_local.children import ChildProcess, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from tests.e2e.cluster.node.addresses import Addresses
     from tests.e2e.cluster.node.layout import Layout
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.02
+_UNSHARE = (
+    *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"),
+    *(sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py"))),
+)
 _ENVIRONMENT = {"PATH": PATH, "HOME": "/root"}
 
 _OVERLAY_FOLDERS = ("/run/greenroom/var-lib", "/run/greenroom/work")
@@ -66,25 +72,28 @@ class Space:
         return await run(self.words(*words), seconds=seconds)
 
 
-async def open_space(layout: Layout, addresses: Addresses, clock: Clock) -> Space:
-    """Namespaces with mounts and network ready for the node's programs. Raises ClusterUnavailable."""
-    unshare = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private")
-    words = (*unshare, "--", sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py")))
-    process = ChildProcess(Command("node", words, _ENVIRONMENT, layout.logs / "node.log"), clock)
+@asynccontextmanager
+async def opened(layout: Layout, addresses: Addresses, clock: Clock) -> AsyncIterator[Space]:
+    """Namespaces with cgroups, mounts and network ready for the node's programs. Raises ClusterUnavailable."""
+    process = ChildProcess(Command("node", _UNSHARE, _ENVIRONMENT, layout.logs / "node.log"), clock)
     process.start()
+    try:
+        yield await _set_up(process, layout, addresses, clock)
+    finally:
+        await process.kill()
+
+
+async def _set_up(process: ChildProcess, layout: Layout, addresses: Addresses, clock: Clock) -> Space:
     try:
         space = Space(process, await _first_child(process, clock), layout, clock)
         layout.holder.write_text(identity(space.first))
+        cgroups.make(cgroups.SYS_FS_CGROUP, layout.name)
         for command in inside(layout):
             await space.run(*command)
         for command in outside(layout, addresses, space.first):
             await run(command)
-    except (CommandFailed, TimeoutError) as problem:
-        await process.kill()
-        raise ClusterUnavailable(f"the node's namespaces cannot be made: {problem}") from None
-    except BaseException:
-        await process.kill()
-        raise
+    except (CommandFailed, OSError, TimeoutError) as problem:
+        raise ClusterUnavailable(f"no place for a node can be made: {problem}") from None
     return space
 
 
