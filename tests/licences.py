@@ -61,6 +61,7 @@ REVIEWED: Mapping[str, tuple[str, str]] = {
     ),
     "getstream": ("proprietary", "licences/LICENSE.md in the wheel: an agreement for Stream's customers"),
     "getstream-rtc": ("proprietary", "states no licence anywhere, so no right to use it but Stream's agreement"),
+    "promql-parser": ("MIT", "the metadata names none; LICENSE in the wheel is the MIT licence"),
     "twirp": ("Unlicense", "`License: UNKNOWN`; LICENSE in the wheel is the Unlicense"),
 }
 
