@@ -57,11 +57,14 @@ class ConditionStatus(StrEnum):
 class Condition(Wire, frozen=True, omit_defaults=False, kw_only=True):
     """One condition, as in every Kubernetes status."""
 
-    type: Annotated[str, Meta(max_length=64)]
-    status: ConditionStatus
-    reason: Annotated[str, Meta(max_length=128, pattern="^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
-    message: Annotated[str, Meta(max_length=2048)] = ""
-    last_transition_time: datetime
+    type: Annotated[str, Meta(max_length=64, description="What it is about.")]
+    status: Annotated[ConditionStatus, Meta(description="Whether it holds.")]
+    reason: Annotated[
+        str,
+        Meta(max_length=128, pattern="^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", description="Why, in a word."),
+    ]
+    message: Annotated[str, Meta(max_length=2048, description="Why, in a sentence.")] = ""
+    last_transition_time: Annotated[datetime, Meta(description="When its status changed last.")]
 
 
 Conditions = Annotated[

@@ -37,12 +37,14 @@ class WhenFull(StrEnum):
 
 
 class Autoscaling(Wire, frozen=True, kw_only=True):
-    min_pods: Count = 0
-    max_pods: Count
+    min_pods: Annotated[Count, Meta(description="The fleet never has fewer; 0: none while nobody calls.")] = 0
+    max_pods: Annotated[Count, Meta(description="The fleet never has more.")]
     buffer_sessions: Annotated[
         IntOrPercent, Meta(description="Warm free slots to keep: a number, or a percentage of those in use.")
     ] = 1
-    scale_down_delay_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
+    scale_down_delay_seconds: Annotated[
+        int, Meta(ge=0, le=86_400, description="How long less must have been wanted before the fleet shrinks.")
+    ] = 300
 
 
 class RuntimeLimits(Wire, frozen=True):
@@ -89,32 +91,44 @@ class RuntimeSpec(Wire, frozen=True, kw_only=True):
     ]
     sessions_per_pod: Annotated[int, Meta(ge=1, le=1000, description="Slots of a pod, fixed at its creation.")] = 10
     replicas: Annotated[Count | None, Meta(description="Fixed number of pods.")] = None
-    autoscaling: Autoscaling | None = None
-    limits: RuntimeLimits = field(default_factory=RuntimeLimits)
-    session_defaults: SessionDefaults = field(default_factory=SessionDefaults)
-    queue: Queue = field(default_factory=Queue)
-    placement: Placement = Placement.PACKED
+    autoscaling: Annotated[
+        Autoscaling | None, Meta(description="As many pods as sessions need, in place of a fixed number.")
+    ] = None
+    limits: Annotated[
+        RuntimeLimits, Meta(description="How many sessions there may be at one time; absent: as many as have slots.")
+    ] = field(default_factory=RuntimeLimits)
+    session_defaults: Annotated[SessionDefaults, Meta(description="What a session's own spec may leave out.")] = field(
+        default_factory=SessionDefaults
+    )
+    queue: Annotated[Queue, Meta(description="How sessions wait for slots.")] = field(default_factory=Queue)
+    placement: Annotated[
+        Placement, Meta(description="Which of several free pods takes the next session: the fullest, or the emptiest.")
+    ] = Placement.PACKED
     drain_timeout_seconds: Annotated[
         int, Meta(ge=0, le=86_400, description="How long a leaving pod may finish its calls.")
     ] = 3600
-    update_strategy: UpdateStrategy = field(default_factory=UpdateStrategy)
+    update_strategy: Annotated[UpdateStrategy, Meta(description="How a new revision comes.")] = field(
+        default_factory=UpdateStrategy
+    )
 
 
 class RuntimeStatus(Wire, frozen=True, omit_defaults=False):
-    pods: int = 0
-    ready_pods: int = 0
-    slots: int = 0
-    free_slots: int = 0
-    sessions: int = 0
-    pending: int = 0
+    pods: Annotated[int, Meta(description="Pods of the fleet, but those that have ended or are deleted.")] = 0
+    ready_pods: Annotated[int, Meta(description="Those of them that are ready.")] = 0
+    slots: Annotated[int, Meta(description="Sessions that its pods may hold, ready or not.")] = 0
+    free_slots: Annotated[int, Meta(description="Slots for new sessions.")] = 0
+    sessions: Annotated[int, Meta(description="Sessions that have a pod.")] = 0
+    pending: Annotated[int, Meta(description="Sessions that wait for a slot.")] = 0
     leaving_pods: Annotated[
         int, Meta(description="Pods on their way out: deleted, cordoned, or of an older revision.")
     ] = 0
     leaving_sessions: Annotated[int, Meta(description="Sessions that these still hold.")] = 0
-    revision: str = ""
-    selector: str = ""
-    observed_generation: int = 0
-    conditions: Conditions = ()
+    revision: Annotated[str, Meta(description="Of the template, as new pods have it.")] = ""
+    selector: Annotated[str, Meta(description="Labels of its pods, for the scale subresource.")] = ""
+    observed_generation: Annotated[int, Meta(description="The generation of the spec that this tells of.")] = 0
+    conditions: Annotated[
+        Conditions, Meta(description="Available: there are slots. Progressing: what goes on, and why it does not.")
+    ] = ()
 
 
 class AgentRuntime(Resource, frozen=True, kw_only=True):

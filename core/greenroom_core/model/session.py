@@ -60,7 +60,9 @@ class SessionLimits(Wire, frozen=True):
 class SessionDefaults(Wire, frozen=True):
     """What a session's own spec may leave out."""
 
-    limits: SessionLimits = field(default_factory=SessionLimits)
+    limits: Annotated[SessionLimits, Meta(description="Limits of time. What is absent has the next one's say.")] = (
+        field(default_factory=SessionLimits)
+    )
     restart_policy: Annotated[
         RestartPolicy | None,
         Meta(description="Whether a session that has been Running runs again after its pod was lost."),
@@ -102,14 +104,14 @@ class Checkpoint(Wire, frozen=True, kw_only=True):
 class LastAttempt(Wire, frozen=True, kw_only=True):
     """The attempt before this one, as far as it went: what lastState is to a container."""
 
-    attempt: Annotated[int, Meta(ge=1)]
-    pod_name: str | None = None
-    revision: str | None = None
-    started_at: datetime | None = None
-    joined_at: datetime | None = None
+    attempt: Annotated[int, Meta(ge=1, description="Its number.")]
+    pod_name: Annotated[str | None, Meta(description="The pod that it was in.")] = None
+    revision: Annotated[str | None, Meta(description="Of the template that this pod was made from.")] = None
+    started_at: Annotated[datetime | None, Meta(description="When its agent was built.")] = None
+    joined_at: Annotated[datetime | None, Meta(description="When its agent was in the call.")] = None
     ended_at: Annotated[datetime, Meta(description="When it was given back, or its loss was known.")]
     reason: Annotated[WaitReason, Meta(description="Why the session had to leave that pod.")]
-    message: Annotated[str, Meta(max_length=MESSAGE_MAX_LENGTH)] = ""
+    message: Annotated[str, Meta(max_length=MESSAGE_MAX_LENGTH, description="The same in a sentence.")] = ""
     first_started_at: Annotated[
         datetime | None,
         Meta(description="When the session's first agent was built: maxDurationSeconds counts from it."),
@@ -120,25 +122,41 @@ class LastAttempt(Wire, frozen=True, kw_only=True):
 
 
 class SessionStatus(Wire, frozen=True):
-    phase: Phase = Phase.PENDING
-    pod_name: str | None = None
-    pod_uid: str | None = field(name="podUID", default=None)
+    phase: Annotated[
+        Phase, Meta(description="Where it is in its life. Running: the agent has been built, and is joining the call.")
+    ] = Phase.PENDING
+    pod_name: Annotated[str | None, Meta(description="The pod that it is bound to.")] = None
+    pod_uid: Annotated[
+        str | None, Meta(description="Of that pod: names come back. Who has this uid writes the rest of the status.")
+    ] = field(name="podUID", default=None)
     attempt: Annotated[int, Meta(ge=0, description="Grows with each bind.")] = 0
     epoch: Annotated[int, Meta(ge=0, description="The leadership that decided last.")] = 0
-    effective: Effective | None = None
-    revision: str | None = None
-    scheduled_at: datetime | None = None
-    started_at: datetime | None = None
-    joined_at: datetime | None = None
-    ended_at: datetime | None = None
-    reason: EndReason | None = None
-    message: Annotated[str, Meta(max_length=MESSAGE_MAX_LENGTH)] | None = None
-    conditions: Conditions = ()
+    effective: Annotated[
+        Effective | None,
+        Meta(description="The settings that hold for this attempt: the session's own, else the runtime's."),
+    ] = None
+    revision: Annotated[str | None, Meta(description="Of the AgentRuntime's template that its pod was made from.")] = (
+        None
+    )
+    scheduled_at: Annotated[datetime | None, Meta(description="When it was bound to its pod.")] = None
+    started_at: Annotated[datetime | None, Meta(description="When its agent was built, in this attempt.")] = None
+    joined_at: Annotated[datetime | None, Meta(description="When its agent was in the call, in this attempt.")] = None
+    ended_at: Annotated[datetime | None, Meta(description="When it became Closed or Failed.")] = None
+    reason: Annotated[EndReason | None, Meta(description="Why it ended.")] = None
+    message: Annotated[
+        Annotated[str, Meta(max_length=MESSAGE_MAX_LENGTH)] | None, Meta(description="The same in a sentence.")
+    ] = None
+    conditions: Annotated[
+        Conditions, Meta(description="Scheduled: it has a pod, or why it waits. Ready: its agent is built. Joined.")
+    ] = ()
     last_attempt: Annotated[
         LastAttempt | None, Meta(description="Of a session that has left a pod to run in another; kept with its end.")
     ] = None
-    metrics: SessionMetrics | None = None
-    metrics_generated_at: datetime | None = None
+    metrics: Annotated[
+        SessionMetrics | None,
+        Meta(description="Figures of the call. avg: a mean in the unit named, absent without a sample; total: a sum."),
+    ] = None
+    metrics_generated_at: Annotated[datetime | None, Meta(description="When these figures were taken.")] = None
     answer: Annotated[
         Annotated[str, Meta(max_length=ANSWER_MAX_LENGTH)] | None,
         Meta(

@@ -128,3 +128,20 @@ def test_definitions_can_be_selected_scaled_and_found_by_short_name() -> None:
         "statusReplicasPath": ".status.pods",
         "labelSelectorPath": ".status.selector",
     }
+
+
+@pytest.mark.parametrize("crd", [session_crd(), runtime_crd()], ids=["AgentSession", "AgentRuntime"])
+def test_kubectl_explain_has_a_word_on_each_field(crd: dict[str, Any]) -> None:
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    bare = [path for path in undescribed(schema) if path not in {".spec", ".status"}]
+    # The names of the figures say what they are; the word is on all of them together.
+    assert [path for path in bare if not path.startswith(".status.metrics.")] == []
+
+
+def undescribed(schema: Schema, path: str = "") -> list[str]:
+    """Paths of the fields without a description."""
+    found = undescribed(schema["items"], f"{path}[]") if "items" in schema else []
+    for name, inner in schema.get("properties", {}).items():
+        found += [] if "description" in inner else [f"{path}.{name}"]
+        found += undescribed(inner, f"{path}.{name}")
+    return found
