@@ -23,6 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "greenroom-set-up.json"
 OLDEST_PYTHON = (3, 11)
+DEAF_PYTHON = (3, 14)  # from here on local.STT cannot be installed
 
 DEMO_EXTRAS = ("operator", "api", "local", "control-plane")
 UP_EXTRAS = (*DEMO_EXTRAS, "webrtc")  # for the page that one talks to
@@ -64,6 +65,8 @@ def main(arguments: list[str]) -> int:
         "fault": fault,
         "e2e": e2e,
         "generate": generate,
+        "image": image,
+        "pins": pins,
         "chart": chart,
         "release-image": release_image,
         "release-chart": release_chart,
@@ -152,6 +155,20 @@ def generate() -> int:
     return 0 if all(_passes(words) for words in GENERATORS) else 1
 
 
+def image() -> int:
+    """The image as an archive; IMAGE names it, ARGS goes to the builder. Needs nothing installed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "local")}
+    name = ("--image", os.environ["IMAGE"]) if os.environ.get("IMAGE") else ()
+    words = [sys.executable, "-m", "greenroom_local.image", *name, *_extra_arguments()]
+    os.execve(sys.executable, words, environment)
+
+
+def pins() -> int:
+    """Write anew what the image is made of, hashes included. Asks the package index."""
+    _prepare(WORK_EXTRAS, dev=True)
+    return _become("python", "-m", "greenroom_local.image.pins")
+
+
 def chart() -> int:
     """The chart as people get it, judged and packed into dist/."""
     _prepare(RELEASE_EXTRAS, dev=False)
@@ -178,6 +195,11 @@ def _greenroom(*words: str, extras: tuple[str, ...]) -> int:
     if os.environ.get("AGENT"):
         # Named from where the user stands; the command itself stands in the checkout.
         flags += ["--agent", str(Path(os.environ["AGENT"]).absolute())]
+    elif _python_version() >= DEAF_PYTHON:
+        raise Unprepared(
+            "the agent of the demo hears with pocketsphinx, which has no wheel for Python 3.14: remove .venv if there "
+            "is one, and run `make PYTHON=python3.13 …`; or name an agent with other ears in AGENT."
+        )
     _prepare(extras, dev=False)
     _find_binaries()
     return _become("python", "-m", "greenroom_core.cli", *flags)
@@ -249,6 +271,15 @@ def _runs(python: Path) -> bool:
         return subprocess.run([str(python), "-c", code], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
+
+
+def _python_version() -> tuple[int, ...]:
+    """Of the environment, or of the one that would be made."""
+    if not _runs(PYTHON):
+        return sys.version_info[:2]
+    words = [str(PYTHON), "-c", "import sys; print(*sys.version_info[:2])"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, said.split()))
 
 
 def _make_venv() -> None:

@@ -8,6 +8,7 @@ decoder from one thread at a time.
 from __future__ import annotations
 
 import ctypes
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ _POINTER, _TEXT, _INT, _SIZE, _REAL = (
     ctypes.c_size_t,
     ctypes.c_double,
 )
+
+# The extra `local` leaves pocketsphinx out from here on, as pyproject.toml says.
+_WITHOUT_WHEEL = (3, 14)
 
 # Function: result, arguments; from the library's public header (version 5).
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {
@@ -102,11 +106,21 @@ class Decoder:
             raise SphinxError(f"pocketsphinx: {function} failed with {result}")
 
 
+def missing(python: tuple[int, ...]) -> ImportError:
+    """What to say where pocketsphinx is not installed, on a Python such as ``(3, 13)``."""
+    way_out = "pip install 'greenroom[local]'"
+    if python >= _WITHOUT_WHEEL:
+        here = ".".join(map(str, python))
+        other_ears = "local.Whisper: pip install 'greenroom[whisper]'"
+        way_out = f"it has no wheel for Python {here}, so take Python 3.13, or {other_ears}"
+    return ImportError(f"local.STT needs pocketsphinx: {way_out}", name="pocketsphinx")
+
+
 def _load() -> tuple[ctypes.CDLL, Path]:
     spec = find_spec("pocketsphinx")
     extension = find_spec("pocketsphinx._pocketsphinx") if spec else None
     if extension is None or extension.origin is None:
-        raise ImportError("local.STT needs pocketsphinx: pip install 'greenroom[local]'", name="pocketsphinx")
+        raise missing(sys.version_info[:2])
     library = ctypes.CDLL(extension.origin)
     for name, (result, *arguments) in _FUNCTIONS.items():
         function = getattr(library, name)
