@@ -1,8 +1,8 @@
-# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale, fault, e2e), SEEDS, START, SECONDS (simulate), REGISTRY, TAG (release-…).
+# Everything is in dev.py. Variables: PORT, PODS, SLOTS, AGENT (demo, up), ARGS (test, bench, bench-scale, fault, e2e, image), IMAGE (image), SEEDS, START, SECONDS (simulate), REGISTRY, TAG (release-…).
 PYTHON ?= python3
 DEV := $(PYTHON) $(dir $(abspath $(lastword $(MAKEFILE_LIST))))dev.py
 
-.PHONY: demo up test check bench bench-scale simulate fault e2e generate chart release-image release-chart
+.PHONY: demo up test check bench bench-scale simulate fault e2e generate image pins chart release-image release-chart
 
 demo: # one spoken session before your eyes, then the end
 	@$(DEV) demo
@@ -24,6 +24,10 @@ e2e: # the chart in a real cluster, made for it or given, used as people use it
 	@$(DEV) e2e
 generate: # crds/ and the chart's copies, from the model; the gRPC example's code
 	@$(DEV) generate
+image: # the image, into dist/greenroom-image.tar
+	@$(DEV) image
+pins: # deploy/*requirements.txt, from pyproject.toml and constraints.txt
+	@$(DEV) pins
 chart: # the chart as people get it, judged and packed into dist/
 	@$(DEV) chart
 release-image: # the image for all platforms, to REGISTRY as the version of TAG

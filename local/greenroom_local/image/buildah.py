@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from greenroom_local.image.commands import Log
     from greenroom_local.image.trust import Secrets
 
-_PROGRAMS = {"buildah": "buildah", "debootstrap": "debootstrap"}
-_PACKAGES = (*_PROGRAMS.values(), "ca-certificates", "debian-archive-keyring")
+_PROGRAMS = ("buildah", "debootstrap")
+_PACKAGES = (*_PROGRAMS, "ca-certificates", "debian-archive-keyring")
+# All that is built gets one time, the Dockerfile's: bytecode names its source's, so another one would make it void.
+_EPOCH = "1767225600"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Buildah:
         await self.log.run(
             *(*self._buildah, "build", "--isolation", "chroot", "--network", "host", "--pull-never"),
             *("--build-arg", f"BASE={self._base}", *secrets.flags()),
+            *("--build-arg", f"SOURCE_DATE_EPOCH={_EPOCH}", "--timestamp", _EPOCH),
             *("--ignorefile", str(checkout / ".dockerignore"), "--file", str(checkout / "deploy" / "Dockerfile")),
             *("--tag", _local(name), str(checkout)),
         )
