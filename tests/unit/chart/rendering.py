@@ -79,6 +79,18 @@ VALUE_SETS: Mapping[str, Body] = {
         },
         "demo": {"enabled": False},
     },
+    "one operator for the whole cluster": {
+        "scope": "cluster",
+        "api": {"enabled": False},
+        "demo": {"enabled": False},
+        "networkPolicies": {"enabled": True},
+        "monitoring": {"monitors": {"enabled": True}},
+    },
+    "a tenant of that operator": {
+        "operator": {"enabled": False},
+        "networkPolicies": {"enabled": True},
+        "monitoring": {"monitors": {"enabled": True}},
+    },
     "callers of an issuer": {
         "api": {
             "ingress": {"enabled": True, "paths": ["/calls"]},

@@ -25,18 +25,36 @@ from .rendering import CHART, NAMESPACE, VALUE_SETS, Body, Helm, Refused, enviro
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
+WHOLE_CLUSTER = "greenroom-cluster-operator"
 _POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 _CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding", *_POLICIES)
+
+
+def parts(values: Body) -> tuple[str, ...]:
+    """The programs that the release installs."""
+    return tuple(part for part in ("operator", "api") if values.get(part, {}).get("enabled", True))
+
+
+def roles_by_name(values: Body) -> dict[str, tuple[roles.Rule, ...]]:
+    """The rules of the Roles that these values want, by the last part of their names."""
+    wanted: dict[str, tuple[roles.Rule, ...]] = {"runtime": roles.RUNTIME}
+    if "operator" in parts(values):
+        wanted["operator-lease"] = roles.OPERATOR_LEASE
+        if values.get("scope") != "cluster":
+            wanted["operator"] = roles.OPERATOR
+    if "api" in parts(values):
+        wanted["api"] = roles.API
+    return wanted
 
 
 def cluster_wide(values: Body) -> dict[str, tuple[roles.Rule, ...]]:
     """The rules of the ClusterRoles that these values want, by the last part of their names."""
     wanted = {}
-    if values.get("operator", {}).get("watchNodes", True):
+    if "operator" in parts(values) and values.get("operator", {}).get("watchNodes", True):
         wanted["operator-nodes"] = roles.OPERATOR_NODES
-    if auth_mode(values) == "kubernetes":
+    if "api" in parts(values) and auth_mode(values) == "kubernetes":
         wanted["api-reviews"] = roles.API_REVIEWS
-    if values.get("userRoles", True):
+    if "operator" in parts(values) and values.get("userRoles", True):
         wanted |= {"user-view": roles.USER_VIEW, "user-edit": roles.USER_EDIT}
     return wanted
 
@@ -44,17 +62,18 @@ def cluster_wide(values: Body) -> dict[str, tuple[roles.Rule, ...]]:
 def beside(values: Body) -> set[tuple[str, str]]:
     """Kinds and ends of names of what the values may leave out."""
     scaling = values.get("api", {}).get("autoscaling", {}).get("enabled", False)
-    replicas = {part: values.get(part, {}).get("replicas", 2) for part in ("operator", "api")}
+    replicas = {part: values.get(part, {}).get("replicas", 2) for part in parts(values)}
     made = {("PodDisruptionBudget", f"-{part}") for part, count in replicas.items() if count > 1}
     if scaling:
         made.add(("HorizontalPodAutoscaler", "-api"))
     if values.get("api", {}).get("ingress", {}).get("enabled", False):
         made.add(("Ingress", "-api"))
     if values.get("networkPolicies", {}).get("enabled", False):
-        made |= {("NetworkPolicy", f"-{part}") for part in ("operator", "api", "runtime", "hooks")}
+        made |= {("NetworkPolicy", f"-{part}") for part in (*parts(values), "runtime", "hooks")}
     monitoring = {part: on.get("enabled", False) for part, on in values.get("monitoring", {}).items()}
     if monitoring.get("monitors"):
-        made |= {("ServiceMonitor", "-api"), ("PodMonitor", "-operator"), ("PodMonitor", "-runtime")}
+        monitors = {"api": "ServiceMonitor", "operator": "PodMonitor", "runtime": "PodMonitor"}
+        made |= {(monitors[part], f"-{part}") for part in (*parts(values), "runtime")}
     if monitoring.get("alerts"):
         made.add(("PrometheusRule", ""))
     if monitoring.get("dashboard"):
@@ -79,15 +98,14 @@ def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm:
     name = values.get("nameOverride", "greenroom")
     expected = {
         ("PodDisruptionBudget", f"line-1-{name}-busy-pods"),
-        ("Service", f"line-1-{name}-api"),
-        *(("Deployment", f"line-1-{name}-{part}") for part in ("operator", "api")),
-        *(("ServiceAccount", f"line-1-{name}-{part}") for part in ("operator", "api", "runtime")),
-        *(
-            (kind, f"line-1-{name}-{part}")
-            for kind in ("Role", "RoleBinding")
-            for part in ("operator", "operator-lease", "api", "runtime")
-        ),
+        *(("Deployment", f"line-1-{name}-{part}") for part in parts(values)),
+        *(("ServiceAccount", f"line-1-{name}-{part}") for part in (*parts(values), "runtime")),
+        *((kind, f"line-1-{name}-{part}") for kind in ("Role", "RoleBinding") for part in roles_by_name(values)),
     }
+    if "api" in parts(values):
+        expected.add(("Service", f"line-1-{name}-api"))
+    if values.get("scope") == "cluster":
+        expected |= {(kind, WHOLE_CLUSTER) for kind in ("ClusterRole", "ClusterRoleBinding")}
     demo = values.get("demo", {})
     if demo.get("enabled", True):
         expected.add(("AgentRuntime", demo.get("name", "default")))
@@ -96,11 +114,12 @@ def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm:
         expected.add(("ClusterRole", f"calls-line-1-{name}-{role}"))
         if not role.startswith("user-"):
             expected.add(("ClusterRoleBinding", f"calls-line-1-{name}-{role}"))
-    if values.get("admissionPolicies", True):
+    if "operator" in parts(values) and values.get("admissionPolicies", True):
         expected |= {
             (kind, f"calls-line-1-{name}-{part}") for kind in _POLICIES for part in ("run-state", "own-sessions")
         }
-    if auth_mode(values) != "none" and not values.get("api", {}).get("auth", {}).get("closeTokenSecret"):
+    signs = "api" in parts(values) and auth_mode(values) != "none"
+    if signs and not values.get("api", {}).get("auth", {}).get("closeTokenSecret"):
         expected.add(("Secret", f"line-1-{name}-api-close-tokens"))
     assert {(body["kind"], body["metadata"]["name"]) for body in bodies} == expected
     assert len(bodies) == len(expected)
@@ -111,12 +130,7 @@ def test_everything_is_in_the_release_s_namespace_under_the_release_s_name(helm:
 @each_value_set
 def test_each_role_is_exactly_the_list_and_each_account_has_its_own(helm: Helm, values: Body) -> None:
     bodies = helm.render({**values, "fullnameOverride": "g"})
-    rules = {
-        "g-operator": roles.OPERATOR,
-        "g-operator-lease": roles.OPERATOR_LEASE,
-        "g-api": roles.API,
-        "g-runtime": roles.RUNTIME,
-    }
+    rules = {f"g-{part}": rules for part, rules in roles_by_name(values).items()}
     assert {name: tuple(role["rules"]) for name, role in of_kind(bodies, "Role").items()} == rules
     bound = {
         name: (binding["roleRef"], binding["subjects"]) for name, binding in of_kind(bodies, "RoleBinding").items()
@@ -131,8 +145,7 @@ def test_each_role_is_exactly_the_list_and_each_account_has_its_own(helm: Helm, 
     used = {name: template["spec"]["serviceAccountName"] for name, template in pod_templates(bodies)}
     runtime = f"AgentRuntime {values.get('demo', {}).get('name', 'default')}"
     assert used == {
-        "Deployment g-operator": "g-operator",
-        "Deployment g-api": "g-api",
+        **{f"Deployment g-{part}": f"g-{part}" for part in parts(values)},
         **({runtime: "g-runtime"} if runtime in used else {}),
     }
 
@@ -143,6 +156,8 @@ def test_for_the_whole_cluster_nodes_callers_and_people_s_roles_unless_they_are_
 ) -> None:
     bodies = helm.render({**values, "fullnameOverride": "g"})
     wanted = {f"{NAMESPACE}-g-{role}": rules for role, rules in cluster_wide(values).items()}
+    if values.get("scope") == "cluster":
+        wanted[WHOLE_CLUSTER] = roles.OPERATOR
     made = of_kind(bodies, "ClusterRole")
     assert {name: tuple(role["rules"]) for name, role in made.items()} == wanted
     bindings = of_kind(bodies, "ClusterRoleBinding").items()
@@ -152,6 +167,7 @@ def test_for_the_whole_cluster_nodes_callers_and_people_s_roles_unless_they_are_
         for name, account in (
             (f"{NAMESPACE}-g-operator-nodes", "operator"),
             (f"{NAMESPACE}-g-api-reviews", "api"),
+            (WHOLE_CLUSTER, "operator"),
         )
         if name in wanted
     }
@@ -169,6 +185,39 @@ def test_the_policies_are_the_model_s_with_the_release_s_names(helm: Helm) -> No
             assert made["spec"] == body["spec"]
     accounts = of_kind(bodies, "ServiceAccount")
     assert {operator, api} <= set(accounts)
+
+
+def test_for_the_whole_cluster_they_hold_in_every_namespace(helm: Helm) -> None:
+    bodies = helm.render(VALUE_SETS["one operator for the whole cluster"], release="line", namespace="calls")
+    made = of_kind(bodies, "ValidatingAdmissionPolicy")
+    for policy in (
+        admission.run_state("calls-line-greenroom-run-state", None, "line-greenroom-operator", "calls"),
+        admission.own_sessions("calls-line-greenroom-own-sessions", None),
+    ):
+        assert made[policy["metadata"]["name"]]["spec"] == policy["spec"]
+
+
+def test_an_operator_for_the_whole_cluster_is_told_so_and_so_is_who_sees_it_out(helm: Helm) -> None:
+    values = VALUE_SETS["one operator for the whole cluster"]
+    deployment = of_kind(helm.render(values), "Deployment")["greenroom-operator"]
+    variables = environment(deployment["spec"]["template"]["spec"]["containers"][0])
+    settings = load(Settings, "greenroom operator", [], variables)
+    assert (settings.namespace, settings.lease_namespace) == ("", ""), "the Lease is in its own namespace"
+    bodies = helm.hooks(values, "pre-delete")
+    assert {body["kind"] for body in bodies} == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Job"}
+    name = f"{NAMESPACE}-greenroom-uninstall"
+    role, binding = of_kind(bodies, "ClusterRole")[name], of_kind(bodies, "ClusterRoleBinding")[name]
+    assert tuple(role["rules"]) == roles.UNINSTALL
+    assert binding["roleRef"]["name"] == name
+    ((_, template),) = pod_templates(bodies)
+    variables = environment(template["spec"]["containers"][0])
+    settings_of_job = load(UninstallSettings, "greenroom uninstall", [], variables)
+    assert settings_of_job == UninstallSettings(all_namespaces=True)
+
+
+def test_a_scope_without_its_operator_is_refused(helm: Helm) -> None:
+    with pytest.raises(Refused, match=r"scope=cluster is the operator's"):
+        helm.render({"scope": "cluster", "operator": {"enabled": False}})
 
 
 def test_before_the_release_goes_a_job_sees_everything_out(helm: Helm) -> None:

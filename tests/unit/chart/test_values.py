@@ -11,7 +11,7 @@ import pytest
 from .rendering import Body, Helm, Refused
 
 BAD: tuple[tuple[str, Any], ...] = (
-    ("scope", "cluster"),
+    ("scope", "everything"),
     ("fullnameOverride", "Green Room"),
     ("image.repository", ""),
     ("image.tag", "no spaces"),
