@@ -88,6 +88,9 @@ def _single_step(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
     policy = (events.status(before).get("effective") or {}).get("restartPolicy", "Never")
     if new is Phase.PENDING and old in (Phase.RUNNING, Phase.CLOSING) and policy != "OnPodLoss":
         yield f"{old} went back to Pending though its restartPolicy is {policy}"
+    last = events.status(after).get("lastAttempt") or {}
+    if new is Phase.PENDING and old is not Phase.SCHEDULED and held is not None and last.get("reason") == "TakenBack":
+        yield f"{old} was taken back as if its pod had not started it"
 
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

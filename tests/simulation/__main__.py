@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from tests.simulation.day import play
-from tests.simulation.script import Script, decoded, draw, encoded
+from tests.simulation.drawing import draw
+from tests.simulation.script import Script, decoded, encoded
 from tests.simulation.seeds import play_all, quieten
 from tests.simulation.shrinking import shrunk
 

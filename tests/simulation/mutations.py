@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from tests.simulation.day import play
-from tests.simulation.script import draw
+from tests.simulation.drawing import draw
 
 from greenroom.runtime.attempt import Attempt
 from greenroom.runtime.residents import Residents
 from greenroom_api.cluster import objects
+from greenroom_core.kube.errors import Refused, Unanswered
+from greenroom_core.kube.kinds import SESSIONS
+from greenroom_core.kube.patches import versioned_status
+from greenroom_operator import program
+from greenroom_operator.cluster.writer import Writer
 from greenroom_operator.loops import pod_examinations
 from greenroom_operator.planning import fleet, lifecycle
+from greenroom_operator.planning.values import Bind, WriteStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,6 +90,51 @@ def busy_pods_go() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def removed_fence() -> Iterator[None]:
+    """A new leader binds at once, whatever its predecessor may have sent."""
+
+    async def none(client: Any, feed: Any, epoch: int) -> int:
+        return 0
+
+    with mock.patch.object(program, "fence", none):
+        yield
+
+
+@contextmanager
+def careless_take_back() -> Iterator[None]:
+    """What its pod does not start is taken back, whatever has become of it meanwhile."""
+    send = Writer._send
+
+    async def carelessly(self: Writer, write: Any) -> Any:
+        if not isinstance(write, WriteStatus) or write.purpose != "take-back":
+            return await send(self, write)
+        meta, patch = write.session.metadata, {"status": versioned_status("", write.fields)["status"]}
+        return await self._client.merge_patch(SESSIONS, meta.namespace, meta.name, patch, subresource="status")
+
+    with mock.patch.object(Writer, "_send", carelessly):
+        yield
+
+
+@contextmanager
+def forgotten_bind() -> Iterator[None]:
+    """A bind that gets no answer counts as one that never was."""
+    carry_out = Writer.session
+
+    async def once(self: Writer, write: Any) -> Any:
+        if isinstance(write, Bind):
+            try:
+                return await self._send(write)
+            except Unanswered:
+                return write.session
+            except Refused:
+                return await self.read_session(write.session)
+        return await carry_out(self, write)
+
+    with mock.patch.object(Writer, "session", once):
+        yield
+
+
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
@@ -92,6 +143,9 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[None]]] = {
         unready_is_lost,
         forgotten_keys,
         busy_pods_go,
+        removed_fence,
+        careless_take_back,
+        forgotten_bind,
     )
 }
 

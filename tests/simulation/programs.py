@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from tests.fakes.apiserver import FakeApiServer, Faults, refusal
 from tests.fakes.operator_shell import operator_in_shell
@@ -78,7 +79,9 @@ class Road(Faults):
         self._faults = faults
         self._told = told
         self._numbers = dict.fromkeys(faults, 0)
-        self._after: dict[int, Fault] = {}
+        self._after: WeakKeyDictionary[asyncio.Task[Any], Fault] = WeakKeyDictionary()
+        """By trip. An address is no key: what a trip that came to no answer leaves behind would befall whichever
+        request is the next to live there, which is chance."""
 
     def clear(self) -> None:
         """All is well from now on, but that every way takes its time."""
@@ -102,7 +105,7 @@ class Road(Faults):
             case Fault("slow", seconds):
                 await asyncio.sleep(seconds)
             case _:
-                self._after[id(request)] = fault
+                self._after[_trip()] = fault
         return None
 
     def _fault(self, request: Request) -> Fault | None:
@@ -117,7 +120,7 @@ class Road(Faults):
         return self._faults.get(what, {}).get(number)
 
     async def after(self, request: Request, answer: Answer) -> Answer:
-        match self._after.pop(id(request), None):
+        match self._after.pop(_trip(), None):
             case Fault("reply"):
                 raise TransportError("connection reset by peer")
             case Fault("late", seconds):
@@ -135,6 +138,13 @@ class Road(Faults):
 
     def watch_delay_seconds(self, request: Request) -> float:
         return self.lag_seconds
+
+
+def _trip() -> asyncio.Task[Any]:
+    """Each request that is sent travels as a task of its own."""
+    trip = asyncio.current_task()
+    assert trip is not None
+    return trip
 
 
 def _what(request: Request) -> str:

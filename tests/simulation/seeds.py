@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.simulation.day import play
-from tests.simulation.script import decoded, draw
+from tests.simulation.drawing import draw
+from tests.simulation.script import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.invariants import Event, Kind, Tolerance, check
 from tests.invariants import events as read
 from tests.simulation.clients import START_LABEL
-from tests.simulation.script import TROUBLES
+from tests.simulation.drawing import TROUBLES
 
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason

@@ -67,8 +67,8 @@ class Tape:
     def bind(self, name: str = "s1", pod: str = POD, attempt: int = 1, **fields: Any) -> Tape:
         return self.status(name, phase="Scheduled", podName=pod, podUID=pod, attempt=attempt, **fields)
 
-    def unbind(self, name: str = "s1") -> Tape:
-        return self.status(name, phase="Pending", podName=None, podUID=None)
+    def unbind(self, name: str = "s1", **fields: Any) -> Tape:
+        return self.status(name, phase="Pending", podName=None, podUID=None, **fields)
 
     def end(self, name: str = "s1", reason: str = "Finished", phase: str = "Closed") -> Tape:
         return self.status(name, phase=phase, reason=reason, endedAt="2026-01-01T00:00:00Z")
@@ -252,6 +252,19 @@ def test_unlawful_attempts(breach: Any, part: str) -> None:
 def test_running_goes_back_with_on_pod_loss() -> None:
     tape = world().create().bind(effective={"restartPolicy": "OnPodLoss"}).status(phase="Running")
     assert tape.unbind().bind(attempt=2).end().broken() == []
+
+
+def test_what_runs_is_not_taken_back_for_not_having_been_started() -> None:
+    """Its pod may give it back, or be lost."""
+
+    def moved(phase: str, reason: str) -> Tape:
+        tape = world().create().bind(effective={"restartPolicy": "OnPodLoss"}).status(phase=phase)
+        return tape.unbind(lastAttempt={"attempt": 1, "reason": reason}).bind(attempt=2).end()
+
+    only(moved("Running", "TakenBack"), "I2 attempts", "as if its pod had not started it")
+    assert moved("Scheduled", "TakenBack").broken() == []
+    assert moved("Running", "Returned").broken() == []
+    assert moved("Running", "PodLost").broken() == []
 
 
 def test_what_a_list_hides_is_not_judged_but_ends_are() -> None:
