@@ -56,6 +56,8 @@ def _ours(document: dict[str, Any]) -> dict[str, Any]:
     for container in (*pod.get("initContainers", ()), *pod.get("containers", ())):
         if container["image"].startswith(_PUBLISHED_IMAGES):
             container["image"] = INGRESS
+        # Without any it gets nothing beside pods that start, and is taken for dead.
+        container.setdefault("resources", {"requests": {"cpu": "200m"}})
         for port in container.get("ports", ()):
             # The service has the node's ports; giving them to the pod as well would take a plugin more.
             port.pop("hostPort", None)

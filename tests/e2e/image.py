@@ -1,0 +1,26 @@
+"""The image that the suite installs: the project's own, built from what is checked out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.cluster.model import ClusterUnavailable
+from tests.e2e.scene import ROOT
+
+from greenroom_local.image import Unbuildable
+from greenroom_local.image import build as build_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "greenroom:dev"
+ARCHIVE = ROOT / "dist" / "greenroom-image.tar"
+
+
+async def build(say: Callable[[str], None]) -> str:
+    """Its name; the archive holds it under that one. Nothing is done where nothing has changed."""
+    try:
+        await build_image(NAME, ARCHIVE, say)
+    except Unbuildable as problem:
+        raise ClusterUnavailable(f"there is no image to install: {problem}") from None
+    return NAME
