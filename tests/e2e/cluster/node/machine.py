@@ -85,7 +85,7 @@ def _apt_get(words: Sequence[str]) -> str:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         done = subprocess.run(
-            ["apt-get", *words],
+            ["apt-get", "--option=DPkg::Lock::Timeout=300", *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

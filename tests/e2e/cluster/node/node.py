@@ -6,8 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.e2e.cluster.commands import run
-from tests.e2e.cluster.model import Cluster, ClusterUnavailable
+from tests.e2e.cluster.commands import CommandFailed, run
+from tests.e2e.cluster.model import Cluster, ClusterFailed, ClusterUnavailable
 from tests.e2e.cluster.node import addresses as networks
 from tests.e2e.cluster.node import ingress, servers
 from tests.e2e.cluster.node.containerd import Containerd
@@ -19,8 +19,9 @@ from tests.e2e.cluster.node.space import opened
 from tests.e2e.cluster.node.workloads import Workloads
 
 from greenroom_core.clock import SystemClock
-from greenroom_local.control_plane import ControlPlane
-from greenroom_local.controllers import ControllerManager
+from greenroom_local.admin import AdminError
+from greenroom_local.control_plane import ControlPlane, ControlPlaneError
+from greenroom_local.controllers import ControllerManager, ControllersError
 from greenroom_local.lock import Held, locked
 from greenroom_local.servers import ALL_CONTROLLERS, Reach
 
@@ -55,27 +56,36 @@ async def _up(layout: Layout, parts: Parts, say: Say) -> AsyncIterator[Cluster]:
     clock = SystemClock()
     await clear(layout, clock)
     layout.make()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(clear, layout, clock)
+        try:
+            cluster = await _start(stack, layout, parts, say, clock)
+        except Exception as error:
+            raise _told(error) from error
+        yield cluster
+
+
+async def _start(stack: AsyncExitStack, layout: Layout, parts: Parts, say: Say, clock: Clock) -> Cluster:
     addresses = networks.choose(networks.routed(await run(("ip", "-4", "route", "show", "table", "all"))))
     say(f"starting a control plane at {addresses.machine} and a node at {addresses.node}")
     crew = Crew(layout.logs, clock)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(clear, layout, clock)
-        stack.push_async_callback(crew.end)
-        space = await stack.enter_async_context(opened(layout, addresses, clock))
-        plane, containerd = _control_plane(layout, parts, addresses, clock), Containerd(space)
-        async with asyncio.TaskGroup() as both:
-            both.create_task(stack.enter_async_context(plane))
-            both.create_task(containerd.start(crew, parts.archives.all))
-        manager = ControllerManager(plane, parts.programs.controller_manager, controllers=ALL_CONTROLLERS, clock=clock)
-        servers.start(crew, space, plane, parts.programs, addresses)
-        await stack.enter_async_context(manager)
-        crew.join(manager.process)
-        say("starting DNS and the ingress controller")
-        await Workloads(plane, crew).bring_up(addresses, parts.programs.contour_manifests)
-        http, https = f"http://{addresses.node}:80", f"https://{addresses.node}:443"
-        # The node goes first: nobody is left then for whom the control plane would wait.
-        stack.push_async_callback(space.process.kill)
-        yield Cluster("node", plane.kubeconfig, http, https, ingress.CLASS, containerd.load)
+    stack.push_async_callback(crew.end)
+    space = await stack.enter_async_context(opened(layout, addresses, clock))
+    plane, containerd = _control_plane(layout, parts, addresses, clock), Containerd(space)
+    async with asyncio.TaskGroup() as both:
+        both.create_task(stack.enter_async_context(plane))
+        both.create_task(containerd.start(crew, parts.archives.all))
+    servers.start(crew, space, plane, parts.programs, addresses)
+    manager = ControllerManager(plane, parts.programs.controller_manager, controllers=ALL_CONTROLLERS, clock=clock)
+    await stack.enter_async_context(manager)
+    crew.join(manager.process)
+    say("starting DNS and the ingress controller")
+    await Workloads(plane, crew).bring_up(addresses, parts.programs.contour_manifests)
+    # Killed, not asked to end: nothing of it is kept, and it would wait for the node's connections.
+    stack.push_async_callback(plane.api_server.kill)
+    stack.push_async_callback(space.process.kill)
+    http, https = f"http://{addresses.node}:80", f"https://{addresses.node}:443"
+    return Cluster("node", plane.kubeconfig, http, https, ingress.CLASS, containerd.load)
 
 
 def _control_plane(layout: Layout, parts: Parts, addresses: Addresses, clock: Clock) -> ControlPlane:
@@ -87,3 +97,11 @@ def _control_plane(layout: Layout, parts: Parts, addresses: Addresses, clock: Cl
         identities=servers.identities(addresses),
         clock=clock,
     )
+
+
+def _told(error: Exception) -> Exception:
+    """As what this module promises to raise, whatever was at work when it failed, alone or beside something else."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    failed = (ControlPlaneError, ControllersError, AdminError, CommandFailed, OSError)
+    return ClusterFailed(str(error)) if isinstance(error, failed) else error
