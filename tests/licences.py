@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from packaging.markers import default_environment
@@ -148,15 +149,21 @@ def parts(pyproject: Path = ROOT / "pyproject.toml") -> dict[str, list[str]]:
     return {BASE: project["dependencies"], **extras, **declared["dependency-groups"]}
 
 
-def brought(part: str, declared: Mapping[str, list[str]], present: Mapping[str, Distribution]) -> list[Brought]:
-    """All that `part` brings in, whatever asks for it, by name. Markers are those of this interpreter."""
+def brought(
+    part: str,
+    declared: Mapping[str, list[str]],
+    present: Mapping[str, Distribution],
+    python: Mapping[str, str] = MappingProxyType({}),
+) -> list[Brought]:
+    """All that `part` brings in, whatever asks for it, by name. Markers are those of this interpreter, but for what
+    `python` says of another."""
     found: dict[str, Brought] = {}
     seen: set[tuple[str, str]] = set()
     waiting: list[tuple[str | None, str, str]] = [(None, text, "") for text in declared[part]]
     while waiting:
         through, text, extra = waiting.pop(0)
         requirement = Requirement(text)
-        if not _applies(requirement, extra):
+        if not _applies(requirement, {**python, "extra": extra}):
             continue
         name = canonicalize_name(requirement.name)
         if name == PROJECT:
@@ -231,8 +238,8 @@ def _licences(one: Brought) -> str:
     return "; ".join((one.licence, *inside))
 
 
-def _applies(requirement: Requirement, extra: str) -> bool:
-    environment = {**{key: str(value) for key, value in default_environment().items()}, "extra": extra}
+def _applies(requirement: Requirement, otherwise: Mapping[str, str]) -> bool:
+    environment = {**{key: str(value) for key, value in default_environment().items()}, **otherwise}
     return requirement.marker is None or requirement.marker.evaluate(environment)
 
 

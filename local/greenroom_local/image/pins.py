@@ -20,7 +20,7 @@ EXTRAS = ("operator", "api", "redis", "local")
 LEFT_OUT = frozenset({"kubeconfig"})
 
 _OWN = re.compile(r"greenroom\[([\w,-]+)\]")
-_PINNED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
+_PINNED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 _HEADER = "# Written by `make pins` from pyproject.toml and constraints.txt. For Linux and Python {version}.\n"
 
 
@@ -55,9 +55,9 @@ def required(project: dict[str, Any]) -> list[str]:
     return sorted(found)
 
 
-def pinned(text: str) -> dict[str, str]:
-    """The version of each package that a file of pins or constraints names, by normalised name."""
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in _PINNED.findall(text)}
+def pinned(text: str) -> set[tuple[str, str]]:
+    """The packages, by normalised name, with their versions that a file of pins or constraints names."""
+    return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in _PINNED.findall(text)}
 
 
 def write(pins: Pins, checkout: Path) -> None:
