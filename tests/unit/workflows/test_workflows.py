@@ -6,6 +6,8 @@ actionlint, which knows GitHub's own rules, runs in `make check`.
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,12 @@ def test_every_command_is_a_make_target(workflow: Path) -> None:
         assert len(words) == 2, f"{command!r} is more than one make target"
         assert words[0] == "make"
         assert words[1] in TARGETS, f"the Makefile has no target {words[1]!r}"
+
+
+def test_a_make_target_is_a_command_of_dev_py() -> None:
+    said = subprocess.run([sys.executable, ROOT / "dev.py"], capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert set(said.stderr.split()[-1].split("|")) == TARGETS
 
 
 def test_every_action_is_pinned_by_its_commit(workflow: Path) -> None:
