@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
 from greenroom_api import openapi
-from greenroom_api.audit import Audited
+from greenroom_api.audit import Audited, where
 from greenroom_api.dependencies import Permissions
 from greenroom_api.headers import Guarded
 from greenroom_api.instruments import Counted, Instruments
@@ -97,7 +97,7 @@ def create_app(
 
 async def _bug(request: Request, error: Exception) -> Response:
     """An error of our own: told in full to the log, not at all to the client."""
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s failed", where(request.scope), exc_info=error)
     return JSONResponse({"detail": "Internal Server Error"}, 500)
 
 

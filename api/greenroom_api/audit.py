@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,11 @@ logger = logging.getLogger("greenroom.audit")
 _PLAIN = re.compile(r"[A-Za-z0-9._:@/-]{1,300}")
 _LONGEST = 300
 _CHANGES = {"POST": "start", "DELETE": "close"}
+
+
+def where(scope: Mapping[str, Any]) -> str:
+    """Method and path of a request, for the log: one line, whatever is in them, and no query."""
+    return f"{scope['method']} {quote(scope['path'])}"
 
 
 class Audited:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from greenroom_api.access_log import keep_tokens_out
 from greenroom_api.app import lifespan
 from greenroom_api.patience import Patience
 from greenroom_api.wire import GatheringProtocol, http_connections
@@ -92,6 +93,7 @@ class Server(uvicorn.Server):
             timeout_keep_alive=round(patience.idle_seconds),
         )
         super().__init__(config)
+        keep_tokens_out()
         self._app = app
         self._shutdown_seconds = shutdown_seconds
         self._drain_seconds = drain_seconds

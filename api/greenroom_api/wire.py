@@ -47,8 +47,11 @@ class Gathered:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._held: list[bytes] = []
+        self._over = False
 
     def write(self, data: bytes) -> None:
+        if self._over:
+            return
         if not self._held:
             self._loop.call_soon(self._flush)
         self._held.append(data)
@@ -60,6 +63,8 @@ class Gathered:
         self._transport.close()
 
     def write_eof(self) -> None:
+        """What is written afterwards is dropped."""
+        self._over = True
         self._flush()
         self._transport.write_eof()
 
@@ -188,16 +193,25 @@ class GatheringProtocol(HttpToolsProtocol):
 
     def _refuse(self, answer: bytes) -> None:
         """Nothing is said in the middle of another answer, and no second one to the same request."""
-        begun = self.cycle is not None and self.cycle.response_started
-        if self._turn.stage is not Stage.BODY:
-            begun = begun and not self.cycle.response_complete
-        if begun:
+        if self._refused or self.transport.is_closing():
+            return
+        if self._amid_an_answer:
             self.transport.close()
-        elif not self._refused and not self.transport.is_closing():
-            self._refused = True
-            self.transport.write(answer)
-            self.transport.write_eof()
-            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+            return
+        self._refused = True
+        self.transport.write(answer)
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        if self.cycle is not None:  # whoever is about to answer finds the client gone
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    @property
+    def _amid_an_answer(self) -> bool:
+        if self.pipeline:
+            return True
+        begun = self.cycle is not None and self.cycle.response_started
+        return begun and (self._turn.stage is Stage.BODY or not self.cycle.response_complete)
 
 
 def http_connections(of: Iterable[object]) -> list[GatheringProtocol]:

@@ -78,12 +78,18 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
-        fields = "".join(f" {key}={value}" for key, value in self._fields(record).items())
+        fields = "".join(f" {key}={_quoted(value)}" for key, value in self._fields(record).items())
         line = f"{at} | {record.levelname} | {self._message(record)}{fields}"
         if trace := self._trace(record):
             line = f"{line}\n{trace}"
         colour = _COLOURS.get(record.levelname) if self._colour else None
         return f"{colour}{line}{_PLAIN}" if colour else line
+
+
+def _quoted(value: object) -> str:
+    """No value can end a line or pass for another field, as a call's id in a path that somebody made up would."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else ascii(text)
 
 
 class JsonFormatter(_Formatter):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import Request  # FastAPI reads annotations at run time
 
 from greenroom_api import problems
+from greenroom_api.audit import where
 from greenroom_api.auth.gate import Act, Undecided, Unrecognised
 from greenroom_api.dependencies import Permissions
 
@@ -58,10 +59,10 @@ class Doorkeeper:
             self._slow_down(caller.name)
             allowed = await self._gate.may(caller, act)
         except Unrecognised as why:
-            logger.info("%s %s: 401: %s", request.method, request.url.path, why)
+            logger.info("%s: 401: %s", where(request.scope), why)
             raise problems.unrecognised(str(why)) from None
         except Undecided as why:
-            logger.warning("%s %s: nobody could say who asks: %s", request.method, request.url.path, why)
+            logger.warning("%s: nobody could say who asks: %s", where(request.scope), why)
             raise problems.undecided() from None
         if not allowed:
             raise problems.denied()

@@ -22,6 +22,8 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY_SECONDS = 30.0
 PERMISSION_PREFIX = "greenroom:"
 
+_LAST_SECOND = 1e12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
@@ -91,8 +93,8 @@ class OidcGate:
 
 def _number(said: Mapping[str, Any], claim: str) -> float:
     value = said.get(claim)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unrecognised(f"the token's claim {claim} is no number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LAST_SECOND:
+        raise Unrecognised(f"the token's claim {claim} is no number of seconds")  # NaN neither, which JSON may have
     return float(value)
 
 

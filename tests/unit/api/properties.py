@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -25,14 +24,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from greenroom_api.server import Housed, bind
-from greenroom_api.wire import GatheringProtocol
+from greenroom_api.server import Server, bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from fastapi import FastAPI
+
+    from greenroom_api.patience import Patience
 
 _ONE = "/calls/{call_id}/sessions/{session_id}"
 OPERATIONS = (
@@ -68,11 +68,11 @@ few = settings(
 )
 
 
-class _Background(uvicorn.Server):
+class _Background(Server):
     """Says when it listens, and stops when it is told."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, app: FastAPI, patience: Patience | None) -> None:
+        super().__init__(app, shutdown_seconds=1, patience=patience)
         self.listening = threading.Event()
 
     async def startup(self, sockets: Any = None) -> None:
@@ -81,7 +81,7 @@ class _Background(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def served(make: Callable[[], AbstractAsyncContextManager[FastAPI]]) -> Iterator[str]:
+def served(make: Callable[[], AbstractAsyncContextManager[FastAPI]], patience: Patience | None = None) -> Iterator[str]:
     """The URL of the application that `make` makes, on the loop that it will run on."""
     ready = threading.Event()
     servers: list[_Background] = []
@@ -89,13 +89,10 @@ def served(make: Callable[[], AbstractAsyncContextManager[FastAPI]]) -> Iterator
 
     async def run() -> None:
         async with make() as app:
-            config = uvicorn.Config(
-                Housed(app), http=GatheringProtocol, log_config=None, access_log=False, lifespan="on"
-            )
-            server = _Background(config)
+            server = _Background(app, patience)
             servers.append(server)
             ready.set()
-            await server.serve([listener])
+            await server._serve([listener])  # without signals, which belong to the main thread
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()

@@ -91,6 +91,12 @@ async def test_permissions_may_be_a_list_somewhere_deep() -> None:
         ({"iss": "https://issuer.example.evil"}, "another issuer"),
         ({"sub": None}, "no claim sub"),
         ({"sub": ["ann"]}, "no claim sub|does not hold"),
+        ({"sub": ""}, "no claim sub"),
+        ({"exp": "NaN"}, "no number|does not hold"),
+        ({"nbf": "NaN"}, "no number|does not hold"),
+        ({"aud": {"greenroom": 1}}, "another audience|does not hold"),
+        ({"aud": ["somebody-else", "greenroom "]}, "another audience"),
+        ({"iss": f"{ISSUER}/"}, "another issuer"),
     ],
 )
 def test_a_token_that_says_something_else_is_refused(claims: dict[str, Any], says: str) -> None:
@@ -119,6 +125,30 @@ def by_public_key(unsigned: str) -> str:
     return unsigned + base64.urlsafe_b64encode(signature).decode().rstrip("=")
 
 
+KEY_IDS = ("../../../dev/null", "rsa\x00", "rsa' OR '1'='1", "https://evil.example/keys#rsa", "k" * 8_000, "curve")
+
+
+def signed_by_stranger(**head: Any) -> str:
+    unsigned = forged({"alg": "RS256", "kid": "rsa", "typ": "JWT"} | head).rstrip(".")
+    signature = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256).sign(unsigned.encode(), STRANGER)
+    return f"{unsigned}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+def deep_head() -> str:
+    """JSON that is deeper than a parser goes, and whose key would be the issuer's."""
+    head = b'{"alg":"RS256","kid":"rsa","x":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    return f"{base64.urlsafe_b64encode(head).decode().rstrip('=')}.e30.AAAA"
+
+
+@virtual
+async def test_numbers_beyond_all_bounds_are_none() -> None:
+    """Said by the issuer itself; a token for ever is nothing that one meant."""
+    gate, _, _ = scene()
+    for beyond in (float("nan"), float("inf"), 10**400):
+        with pytest.raises(Unrecognised, match=r"no number|does not hold"):
+            await gate.caller(token(exp=beyond))
+
+
 @virtual
 async def test_forged_signatures_are_refused() -> None:
     gate, _, _ = scene()
@@ -138,8 +168,20 @@ async def test_forged_signatures_are_refused() -> None:
         token(CURVE, "rsa", "ES256"),
         token(RSA, "curve", "RS256"),
         jwt.encode({"sub": "ann"}, RSA, "RS256"),
+        *(signed_by_stranger(kid=kid) for kid in (*KEY_IDS, "", None, 7, ["rsa"], {"rsa": 1})),
+        signed_by_stranger(jwk=public(STRANGER, "rsa")),
+        signed_by_stranger(jku="https://evil.example/keys", x5u="https://evil.example/cert"),
+        signed_by_stranger(x5c=["AAAA"]),
+        signed_by_stranger(crit=["greenroom"], greenroom=True),
+        signed_by_stranger(alg=["RS256"]),
+        signed_by_stranger(alg="rs256"),
+        signed_by_stranger(b64=False, crit=["b64"]),
+        deep_head(),
         "no-jwt-at-all",
         "a.b.c",
+        "..",
+        ".".join("a" * 9),
+        "eyJ" * 4_000,
     ):
         with pytest.raises(Unrecognised) as told:
             await gate.caller(bad)
