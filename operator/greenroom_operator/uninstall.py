@@ -53,7 +53,7 @@ class Clearance:
         self._client = client
         self._clock = client.world.clock
         self._namespace = namespace
-        self._where = "all namespaces" if namespace is None else f"namespace {namespace}"
+        self._where = "the whole cluster" if namespace is None else f"namespace {namespace}"
 
     async def run(self, drain_seconds: float, end_seconds: float) -> None:
         """Returns when neither runtime nor session is left. Raises KubeError."""
@@ -62,7 +62,7 @@ class Clearance:
             logger.warning("calls go on after %g s: ending them", drain_seconds)
         await self._delete(SESSIONS)
         if await self._gone(end_seconds, SESSIONS, RUNTIMES):
-            logger.info("%s: clear", self._where)
+            logger.info("%s is clear", self._where)
             return
         for kind in (SESSIONS, RUNTIMES):
             for left in await self._all(kind):

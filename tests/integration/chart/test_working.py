@@ -74,11 +74,11 @@ async def caller_token(cluster: ControlPlane, namespace: str) -> str:
     return await cluster.token(namespace, "caller")
 
 
-def pods(release: Release, key: Path) -> list[Body]:
+def pods(release: Release, key: Path, values: Body = VALUES) -> list[Body]:
     """One pod of each Deployment, as its controller would make it, but for what a process here cannot have: a port of
     its own, and the Secret that is mounted, for which `key` stands in."""
     made = []
-    for name, template in pod_templates(release.rendered(VALUES)):
+    for name, template in pod_templates(release.rendered(values)):
         if name.startswith("Deployment"):
             container = template["spec"]["containers"][0]
             # All pods share this machine's network, so the node gives each its port.
