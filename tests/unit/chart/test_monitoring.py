@@ -150,7 +150,7 @@ def test_what_an_alert_tells_is_in_what_it_finds(helm: Helm) -> None:
 def test_each_alert_has_its_lines_in_the_documentation(helm: Helm) -> None:
     chapters = re.findall(r"^## (\w+)\n\n(\S+)", PAGE, re.MULTILINE)
     made = alerts(helm)
-    assert [title for title, _ in chapters] == [alert["alert"] for alert in made]
+    assert [title for title, _ in chapters] == list(dict.fromkeys(alert["alert"] for alert in made))
     for alert in made:
         assert alert["annotations"]["runbook"] == f"docs/alerts.md#{alert['alert'].lower()}"
         assert alert["annotations"].keys() == {"summary", "description", "runbook"}
@@ -174,6 +174,13 @@ def test_the_dashboard_arrives_whole(helm: Helm) -> None:
     assert board == json.loads((CHART / "files" / "dashboard.json").read_text())
     identifiers = [panel["id"] for panel in board["panels"]]
     assert len(set(identifiers)) == len(identifiers)
+
+
+def test_a_release_without_an_operator_has_no_alert_about_one(helm: Helm) -> None:
+    for part in ("operator", "api"):
+        rule = of_kind(helm.render({**EVERYTHING, part: {"enabled": False}}), "PrometheusRule")["g"]
+        expected = {"greenroom-operator", "greenroom-api", "greenroom-runtime"} - {f"greenroom-{part}"}
+        assert {group["name"] for group in rule["spec"]["groups"]} == expected
 
 
 def test_without_being_asked_for_none_of_it_is_there(helm: Helm) -> None:
