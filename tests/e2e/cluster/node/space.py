@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.cluster.commands import CommandFailed, run
 from tests.e2e.cluster.model import ClusterUnavailable
-from tests.e2e.cluster.node import cgroups
-from tests.e2e.cluster.node import layout as paths
+from tests.e2e.cluster.node import cable, cgroups, mounts
 from tests.e2e.cluster.node.machine import PATH
 
 from greenroom_local.children import ChildProcess, Command
@@ -35,18 +34,6 @@ _UNSHARE = (
     *(sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py"))),
 )
 _ENVIRONMENT = {"PATH": PATH, "HOME": "/root"}
-
-_OVERLAY_FOLDERS = ("/run/greenroom/var-lib", "/run/greenroom/work")
-
-# The kubelet sets these for the whole machine where they differ; in the node they read as it wants them.
-TUNABLES = {
-    "vm/overcommit_memory": "1",
-    "vm/panic_on_oom": "0",
-    "kernel/panic": "10",
-    "kernel/panic_on_oops": "1",
-    "kernel/keys/root_maxkeys": "1000000",
-    "kernel/keys/root_maxbytes": "25000000",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +75,9 @@ async def _set_up(process: ChildProcess, layout: Layout, addresses: Addresses, c
         space = Space(process, await _first_child(process, clock), layout, clock)
         layout.holder.write_text(identity(space.first))
         cgroups.make(cgroups.SYS_FS_CGROUP, layout.name)
-        for command in inside(layout):
+        for command in mounts.commands(layout):
             await space.run(*command)
-        for command in outside(layout, addresses, space.first):
+        for command in cable.commands(layout.name, addresses, space.first):
             await run(command)
     except (CommandFailed, OSError, TimeoutError) as problem:
         raise ClusterUnavailable(f"no place for a node can be made: {problem}") from None
@@ -101,49 +88,6 @@ def identity(process: int) -> str:
     """Which process this is, also after its number has been given to another: number and start time."""
     fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
     return f"{process} {fields[19].decode()}"
-
-
-def inside(layout: Layout) -> tuple[tuple[str, ...], ...]:
-    """What is done in the new namespaces: folders of the node's own over those that would be shared."""
-    bound = (
-        (layout.containerd, paths.CONTAINERD_ROOT),
-        (layout.kubelet, paths.KUBELET_ROOT),
-        (layout.config / "cni", paths.CNI_CONFIG),
-        (layout.pod_logs, "/var/log"),
-    )
-    upper, work = _OVERLAY_FOLDERS
-    overlay = f"lowerdir=/var/lib,upperdir={upper},workdir={work}"
-    tunables = " && ".join(
-        f"mkdir -p $(dirname {paths.TUNABLES}/{name}) && echo {value} > {paths.TUNABLES}/{name}"
-        f" && mount --bind {paths.TUNABLES}/{name} /proc/sys/{name}"
-        for name, value in TUNABLES.items()
-    )
-    return (
-        ("mount", "--make-rshared", "/"),
-        ("mount", "-t", "proc", "proc", "/proc"),
-        ("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"),
-        ("mkdir", "-p", *(inner for _, inner in bound), paths.VOLUME_PLUGINS, *_OVERLAY_FOLDERS),
-        *(("mount", "--bind", str(outer), inner) for outer, inner in bound),
-        ("mount", "-t", "overlay", "overlay", "-o", overlay, "/var/lib"),
-        ("sh", "-c", tunables),
-        ("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"),
-        ("ip", "link", "set", "lo", "up"),
-    )
-
-
-def outside(layout: Layout, addresses: Addresses, first: int) -> tuple[tuple[str, ...], ...]:
-    """The cable, and the ways to pods and services along it. It goes when its other end goes."""
-    node = f"nsenter --target={first} --net -- ip".split()
-    link = layout.name
-    return (
-        ("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(first)),
-        ("ip", "address", "add", f"{addresses.machine}/{addresses.link.prefixlen}", "dev", link),
-        ("ip", "link", "set", link, "up"),
-        (*node, "address", "add", f"{addresses.node}/{addresses.link.prefixlen}", "dev", "eth0"),
-        (*node, "link", "set", "eth0", "up"),
-        ("ip", "route", "add", str(addresses.pods), "via", str(addresses.node)),
-        ("ip", "route", "add", str(addresses.services), "via", str(addresses.node)),
-    )
 
 
 async def _first_child(process: ChildProcess, clock: Clock) -> int:
