@@ -1,4 +1,5 @@
-"""Renders what the Helm chart takes from the model: copies of the CRDs, the rules of its Roles, its admission policies.
+"""Renders what the Helm chart takes from the model: copies of the CRDs, the rules of its Roles, its admission policies;
+and the reference of its values.
 
 The chart's templates read `files/roles.yaml`: a verb is written down in `greenroom_core.model.roles`, nowhere else.
 """
@@ -8,12 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from greenroom_core.model import admission, roles
+from greenroom_core.model import admission, roles, values_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHART_FOLDER = Path(__file__).resolve().parents[3] / "charts" / "greenroom"
+_ROOT = Path(__file__).resolve().parents[3]
+CHART_FOLDER = _ROOT / "charts" / "greenroom"
+VALUES_PAGE = _ROOT / "docs" / "values.md"
 
 ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
     "operator": roles.OPERATOR,
@@ -43,6 +46,9 @@ def rendered(crds: Mapping[str, str]) -> dict[Path, str]:
     return {CHART_FOLDER / "crds" / name: crd for name, crd in crds.items()} | {
         CHART_FOLDER / "files" / "roles.yaml": _head("roles") + text,
         CHART_FOLDER / "files" / "admission.yaml": _head("admission") + yaml.safe_dump_all(policies(), sort_keys=False),
+        VALUES_PAGE: values_page.page(
+            (CHART_FOLDER / "values.yaml").read_text(), (CHART_FOLDER / "values.schema.json").read_text()
+        ),
     }
 
 
