@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from tests.e2e.cluster.model import ClusterUnavailable
+from tests import image_archive
+from tests.e2e.cluster.model import ClusterFailed, ClusterUnavailable
 from tests.e2e.scene import ROOT
 
 from greenroom_local.image import Unbuildable
@@ -23,4 +25,7 @@ async def build(say: Callable[[str], None]) -> str:
         await build_image(NAME, ARCHIVE, say)
     except Unbuildable as problem:
         raise ClusterUnavailable(f"there is no image to install: {problem}") from None
+    found = await asyncio.to_thread(image_archive.read, ARCHIVE)
+    if wrong := list(image_archive.complaints(found)):
+        raise ClusterFailed("the image is not as it should be:\n" + "\n".join(wrong[:20]))
     return NAME

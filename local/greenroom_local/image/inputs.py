@@ -5,28 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # What .dockerignore lets through, and what decides how it is built.
-_PLACES = ("deploy", ".dockerignore", "constraints.txt", "pyproject.toml", "README.md", "LICENSE", "examples")
-_SHELVES = ("core", "operator", "api", "agent_runtime", "local")
+_FILES = (
+    *("deploy/Dockerfile", "deploy/slim.sh", "deploy/finish.sh", ".dockerignore"),
+    *("deploy/requirements.txt", "deploy/build-requirements.txt", "constraints.txt"),
+    *("pyproject.toml", "README.md", "LICENSE"),
+)
+_FOLDERS = ("core", "operator", "api", "agent_runtime", "local", "examples")
 
 
 def digest(checkout: Path) -> str:
     """Changes with every file that is in the image or decides what is in it."""
     whole = hashlib.sha256()
-    for file in _files(checkout):
+    for file in files(checkout):
         whole.update(f"{file.relative_to(checkout)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()
 
 
-def _files(checkout: Path) -> Iterator[Path]:
-    for place in (checkout / name for name in (*_PLACES, *_SHELVES)):
-        found = [place] if place.is_file() else sorted(place.rglob("*"))
+def files(checkout: Path) -> Iterator[Path]:
+    """What goes into an image, in a fixed order."""
+    yield from (checkout / name for name in _FILES)
+    for folder in _FOLDERS:
+        found = sorted((checkout / folder).rglob("*"))
         yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
 
 

@@ -50,7 +50,7 @@ def configuration(found: Mapping[str, str], bundle: bool) -> str:
     if "find-links" in lent:
         # A folder of this machine is not there in the build.
         lent["find-links"] = " ".join(place for place in lent["find-links"].split() if "://" in place)
-    lines = [f"{name} = {value.replace('%', '%%')}" for name, value in lent.items() if value]
+    lines = [f"{name} = {value}" for name, value in lent.items() if value]
     return "\n".join(["[global]", *([f"cert = {_MOUNTED_BUNDLE}"] if bundle else []), *lines, ""])
 
 
