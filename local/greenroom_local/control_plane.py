@@ -60,7 +60,7 @@ class ControlPlane:
 
     `directory` gets data, certificates, logs and the kubeconfig; what an earlier control plane left there is removed.
     With `unsafe_no_fsync` etcd does not wait for the disk: faster, for tests. `reach` is another address than the
-    loopback one where nodes join, which get certificates as `identities`.
+    loopback one where nodes join, which get certificates as `identities`. `api_server_flags` come after its own.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class ControlPlane:
         namespace: str = "default",
         reach: Reach | None = None,
         identities: Sequence[Identity] = (),
+        api_server_flags: Sequence[str] = (),
         clock: Clock | None = None,
     ) -> None:
         self._binaries = binaries
@@ -80,6 +81,7 @@ class ControlPlane:
         self.reach = reach or Reach()
         self._identities = tuple(identities)
         self._unsafe_no_fsync = unsafe_no_fsync
+        self._api_server_flags = tuple(api_server_flags)
         self._clock: Clock = clock or SystemClock()
         self._etcd: ChildProcess | None = None
         self._api_server: ChildProcess | None = None
@@ -259,7 +261,7 @@ class ControlPlane:
         data.mkdir(mode=0o700)
         unsafe = self._unsafe_no_fsync
         self._etcd = self.child("etcd", etcd_words(self._binaries, self.files, ports, data, unsafe_no_fsync=unsafe))
-        words = api_server_words(self._binaries, self.files, ports, self.reach)
+        words = (*api_server_words(self._binaries, self.files, ports, self.reach), *self._api_server_flags)
         self._api_server = self.child("kube-apiserver", words)
         self._etcd.start()
         self._api_server.start()

@@ -30,7 +30,7 @@ OPERATOR: tuple[Rule, ...] = (
 OPERATOR_LEASE: tuple[Rule, ...] = (_rule("coordination.k8s.io", "leases", "get list watch create patch"),)
 """In the operator's own namespace. list watch: so that a standby sees at once that the Lease is given up."""
 
-OPERATOR_NODES: tuple[Rule, ...] = (_rule("", "nodes", "get list watch"),)
+OPERATOR_NODES: tuple[Rule, ...] = (_rule("", "nodes", "list watch"),)
 """For the whole cluster, since nodes are the cluster's: to see which are cordoned. The operator can do without."""
 
 API: tuple[Rule, ...] = (
