@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from greenroom_local.image.commands import answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from greenroom_local.image.commands import Log
@@ -32,10 +32,18 @@ class Docker:
 
     async def build(self, name: str, checkout: Path, secrets: Secrets) -> None:
         """`name` from the Dockerfile."""
-        file = str(checkout / "deploy" / "Dockerfile")
-        words = ("docker", "build", "--progress=plain", *secrets.flags(), "--file", file, "--tag", name, str(checkout))
-        await self.log.run(*words, environment={**os.environ, "DOCKER_BUILDKIT": "1"})
+        await self.log.run(
+            *("docker", "build", "--progress=plain", *secrets.flags(), *_proxies(os.environ)),
+            *("--file", str(checkout / "deploy" / "Dockerfile"), "--tag", name, str(checkout)),
+            environment={**os.environ, "DOCKER_BUILDKIT": "1"},
+        )
 
     async def save(self, name: str, archive: Path) -> None:
         """The image as docker-archive."""
         await self.log.run("docker", "save", "--output", str(archive), name)
+
+
+def _proxies(environment: Mapping[str, str]) -> Iterator[str]:
+    """Docker hands these on only when told, reads their values itself, and keeps them out of the image."""
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        yield from (f"--build-arg={word}" for word in (name, name.upper()) if environment.get(word))

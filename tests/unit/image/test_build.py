@@ -55,7 +55,8 @@ def notes(machine: Path) -> list[str]:
     return [line.split()[1] for line in lines]
 
 
-async def test_docker_builds_where_it_answers(machine: Path, checkout: Path) -> None:
+async def test_docker_builds_where_it_answers(machine: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.example")
     said: list[str] = []
     archive = machine / "out" / "image.tar"
     await build("greenroom:test", archive, said.append, checkout)
@@ -63,6 +64,8 @@ async def test_docker_builds_where_it_answers(machine: Path, checkout: Path) -> 
     assert notes(machine) == ["info", "build", "save"]
     assert f"--file {checkout}/deploy/Dockerfile --tag greenroom:test {checkout}" in asked
     assert "--secret=id=pip.conf,src=" in asked
+    assert "--build-arg=HTTPS_PROXY " in asked
+    assert "secret@proxy" not in asked
     assert archive.read_text() == "archive\n"
     assert [line.split(",")[0] for line in said] == ["building greenroom:test", f"greenroom:test: {archive}"]
 
