@@ -27,10 +27,6 @@ def revision(pod: Body) -> str:
     return str(pod["metadata"]["labels"][names.REVISION_LABEL])
 
 
-def busy(pod: Body) -> bool:
-    return bool(pod["metadata"]["labels"].get(names.BUSY_LABEL))
-
-
 async def pods(scene: Scene, runtime: str = "default") -> list[Body]:
     return await scene.kubectl.items("pods", "-l", f"{names.RUNTIME_LABEL}={runtime}")
 

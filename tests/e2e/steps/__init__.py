@@ -38,6 +38,7 @@ STEPS: tuple[Step, ...] = (
     Step("helm upgrade under live calls, CRDs first", control.upgraded),
     Step("rolling update of the fleet under live calls", disruption.rollout),
     Step("eviction: refused under a call, granted after it", disruption.eviction),
+    Step("the older revision's pod has left", disruption.old_revision_left),
     Step("kubectl delete pod: its call goes on to its end", disruption.deleted_pod),
     Step("kubectl cordon and uncordon", disruption.cordon),
     Step("a pod removed by force: PodLost, or again elsewhere", disruption.removed_by_force),

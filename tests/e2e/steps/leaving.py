@@ -28,6 +28,13 @@ async def wrong_order(scene: Scene) -> None:
     await installing.helm_install(scene, **_small())
     await calls.start(scene, "left-behind")
     await scene.helm.ok("uninstall", RELEASE, "--no-hooks", "--timeout", "5m", seconds=360)
+
+    async def nobody_left() -> bool:
+        found = await scene.kubectl.ok("get", "pods", "-l", "app.kubernetes.io/component=operator", "-o", "name")
+        assert not found, found
+        return True
+
+    await scene.until(nobody_left, "the operator is gone")
     await scene.kubectl.ok("delete", "agentsessions", "--all", "--wait=false")
     stuck = await _ours(scene)
     assert {item["kind"] for item in stuck} == {"AgentSession", "AgentRuntime"}, str(stuck)
