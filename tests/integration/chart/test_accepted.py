@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+import pytest_asyncio
 import yaml
+from tests.crds import install
 from tests.unit.chart.rendering import CHART, VALUE_SETS, Body, Helm, of_kind, pod_templates
 
 from greenroom_core.model.runtime import AgentRuntime
@@ -22,14 +25,28 @@ if TYPE_CHECKING:
     from greenroom_local.control_plane import ControlPlane
 
 INSTALL = CHART.parents[1] / "docs" / "install.md"
+MONITORING = Path(__file__).parent / "monitoring"
+HOOKS = ("test", "pre-delete")
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def monitoring(control_plane: ControlPlane) -> None:
+    """The Prometheus Operator's own definitions of what the chart makes for it."""
+    for path in sorted(MONITORING.glob("*.yaml")):
+        await install(control_plane.admin, yaml.safe_load(path.read_text()))
+
+
 @each_value_set
-async def test_each_object_passes_a_dry_run(cluster: ControlPlane, namespace: str, helm: Helm, values: Body) -> None:
+async def test_each_object_passes_a_dry_run(
+    cluster: ControlPlane, monitoring: None, namespace: str, helm: Helm, values: Body
+) -> None:
     objects = Objects(cluster.admin)
     bodies = helm.render(values, namespace=namespace)
+    # A pod needs its account to be there: see those of restricted pod security.
+    hooks = [body for when in HOOKS for body in helm.hooks(values, when, namespace=namespace)]
+    bodies += [body for body in hooks if body["kind"] != "Pod"]
     for body in bodies:
         answer = await objects.try_creating(body)
         assert answer["metadata"]["uid"]
@@ -78,10 +95,17 @@ async def test_restricted_pod_security_takes_each_pod(
 ) -> None:
     objects = Objects(cluster.admin)
     bodies = helm.render(values, namespace=restricted)
-    for account in of_kind(bodies, "ServiceAccount").values():
+    bodies += [body for when in HOOKS for body in helm.hooks(values, when, namespace=restricted)]
+    accounts = of_kind(bodies, "ServiceAccount")
+    for account in accounts.values():
         await cluster.admin.create(await objects.collection(account), account)
-    for pod in pods(bodies, restricted):
+    await allow_priority(cluster)
+    made = pods(bodies, restricted)
+    for pod in made:
         await objects.try_creating(pod)
+    runners = {pod["spec"]["serviceAccountName"] for pod in made}
+    # The account of runtime pods is there without a runtime, too.
+    assert {name for name in accounts if not name.endswith("-runtime")} <= runners
 
 
 async def test_restricted_pod_security_is_really_on(cluster: ControlPlane, restricted: str, helm: Helm) -> None:
@@ -94,6 +118,12 @@ async def test_restricted_pod_security_is_really_on(cluster: ControlPlane, restr
         with pytest.raises(AdminError, match="violates PodSecurity") as refusal:
             await objects.try_creating(pod)
         assert refusal.value.status == 403
+
+
+async def allow_priority(cluster: ControlPlane) -> None:
+    """The class that the value sets name: pods of a class that is not there are refused."""
+    body = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "calls"}, "value": 100}
+    await cluster.admin.apply("/apis/scheduling.k8s.io/v1/priorityclasses/calls", body)
 
 
 @pytest.fixture
@@ -110,7 +140,8 @@ async def restricted(cluster: ControlPlane, namespace: str) -> str:
 
 
 def pods(bodies: list[Body], namespace: str) -> list[Body]:
-    """The pods that Deployments would make, and the one that the operator itself makes of the AgentRuntime."""
+    """The pods that Deployments and Jobs would make, those of hooks, and the one that the operator itself makes of the
+    AgentRuntime."""
     made = [
         {
             "apiVersion": "v1",
@@ -119,8 +150,9 @@ def pods(bodies: list[Body], namespace: str) -> list[Body]:
             "spec": template["spec"],
         }
         for name, template in pod_templates(bodies)
-        if name.startswith("Deployment")
+        if name.startswith(("Deployment", "Job"))
     ]
+    made += of_kind(bodies, "Pod").values()
     return made + [runtime_pod(body) for body in of_kind(bodies, "AgentRuntime").values()]
 
 
