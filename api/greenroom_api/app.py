@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
-from greenroom_api import openapi
+from greenroom_api import openapi, problems
 from greenroom_api.audit import Audited, where
 from greenroom_api.dependencies import Permissions
 from greenroom_api.headers import Guarded
@@ -106,9 +106,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title,
             version=app.version,
-            description=app.description,
+            description=f"{app.description}\n\n{openapi.BEFORE_ANY}",
             routes=app.routes,
             openapi_version=openapi.VERSION,
         )
-        app.openapi_schema = openapi.as_3_0(openapi.without_repeats(document))
+        if app.state.close_tokens is not None:  # a doorkeeper of ours: what others ask for is theirs to tell
+            document = openapi.guarded(document, problems.described(429))
+        app.openapi_schema = openapi.as_3_0(openapi.with_retry_after(openapi.without_repeats(document)))
     return app.openapi_schema

@@ -9,6 +9,25 @@ if TYPE_CHECKING:
 
 VERSION = "3.0.3"
 
+BEFORE_ANY = """Answers that every path may give before its operation is looked at: 400 to what is not HTTP/1.1, 408 to
+a request that takes too long to come, 431 to a head over 64 KiB, 503 where there are too many connections. Bodies are
+JSON whatever their Content-Type says; other methods than those named are 405, other paths 404."""
+
+_BEARER, _CLOSE_TOKEN, _CLOSE_HEADER = "bearer", "closeToken", "Greenroom-Close-Token"
+_SCHEMES = {
+    _BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of the cluster, a JWT of the issuer or a key, as the server is set up.",
+    },
+    _CLOSE_TOKEN: {
+        "type": "apiKey",
+        "in": "query",
+        "name": "token",
+        "description": "The `Greenroom-Close-Token` of the answer to this session's start.",
+    },
+}
+
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:
     """The model's schema with nothing to look up elsewhere, so that it can stand in anybody's document."""
@@ -37,6 +56,37 @@ def without_repeats(document: dict[str, Any]) -> dict[str, Any]:
         if named:
             operation["parameters"] = list(named.values())
     return document
+
+
+def guarded(document: dict[str, Any], too_often: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
+    """Says how one is let in where that is asked: in the operations that may answer 401. They may answer `too_often`,
+    and a close token opens one of them."""
+    document.setdefault("components", {})["securitySchemes"] = _SCHEMES
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if "401" not in operation["responses"]:
+                continue
+            closes = method == "post" and path.endswith("/close")
+            operation["security"] = [{_BEARER: []}, *([{_CLOSE_TOKEN: []}] if closes else [])]
+            for status, answer in too_often.items():
+                operation["responses"].setdefault(str(status), answer)
+            _with_header(operation["responses"]["401"], "WWW-Authenticate", "`Bearer`", "string")
+            for status in {"201", "202"} & set(operation["responses"]) if method == "post" and not closes else ():
+                _with_header(operation["responses"][status], _CLOSE_HEADER, "Closes this session alone", "string")
+    return document
+
+
+def with_retry_after(document: dict[str, Any]) -> dict[str, Any]:
+    """A 429 or 503 says when to come back."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status in {"429", "503"} & set(operation["responses"]):
+                _with_header(operation["responses"][status], "Retry-After", "In seconds", "integer")
+    return document
+
+
+def _with_header(answer: dict[str, Any], name: str, description: str, kind: str) -> None:
+    answer.setdefault("headers", {})[name] = {"description": description, "schema": {"type": kind}}
 
 
 def as_3_0(node: Any) -> Any:

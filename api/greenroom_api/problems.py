@@ -43,6 +43,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _MEANINGS[status]} for status in statuses}
 
 
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same as they stand in a document that is made already."""
+    body = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return {status: {"description": _MEANINGS[status], "content": body} for status in statuses}
+
+
 _MEANINGS = {
     400: "The call id is not of the form ^[a-z0-9_-]+$",
     401: "Who asks is not known",
@@ -51,7 +57,8 @@ _MEANINGS = {
     409: "The session was closed by somebody before its agent was built",
     413: "The body is too large",
     422: "The request is invalid",
-    429: "A limit is reached, or no slot is free where nobody waits for one; no agent was started",
+    429: "A limit is reached, or no slot is free where nobody waits for one, or this caller asks too often; "
+    "no agent was started",
     500: "The agent could not be started",
     503: "Not now; no agent was started. Try again after the seconds in Retry-After",
 }
