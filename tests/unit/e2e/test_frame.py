@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.e2e.cluster.model import Cluster
 from tests.e2e.commands import Helm, Kubectl, run
 from tests.e2e.options import parse
 from tests.e2e.runner import Step, run_steps
-from tests.e2e.scene import Scene
+from tests.e2e.scene import ROOT, Scene
 from tests.e2e.steps import STEPS, chosen
 
 if TYPE_CHECKING:
@@ -100,3 +101,8 @@ def test_steps_are_chosen_by_words_and_a_kept_release_is_not_uninstalled() -> No
     kept = {step.title for step in chosen(keep=True)}
     assert not [title for title in kept if "uninstall" in title]
     assert len(kept) < len(STEPS)
+
+
+def test_the_documentation_tells_each_step_in_its_order() -> None:
+    told = re.findall(r"^\d+\. (.+)$", (ROOT / "docs" / "e2e.md").read_text(), re.MULTILINE)
+    assert told == [step.title for step in STEPS]
