@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import kopf
 import msgspec
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from greenroom_core.kube.auth import Credentials
     from greenroom_operator.shell import Shell
-
-_TOKEN_LIFE = timedelta(minutes=10)
 
 
 class NoDiffs(kopf.DiffBaseStorage):
@@ -81,17 +79,17 @@ def configure(settings: kopf.OperatorSettings) -> None:
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
 
 
-def connection(who: Credentials) -> kopf.ConnectionInfo:
-    """Our credentials as kopf takes them; it asks again before a token can have run out."""
-    return kopf.ConnectionInfo(
-        server=who.server,
-        ca_path=who.ca_file,
-        token=who.token(),
-        certificate_path=who.certificate_file,
-        private_key_path=who.key_file,
-        default_namespace=who.namespace,
-        expiration=datetime.now(UTC) + _TOKEN_LIFE,
-    )
+def connection(who: Credentials) -> kopf.AiohttpSession:
+    """Our credentials as kopf takes them; it closes the session. The token is asked at every request, as at our own
+    door: kopf itself would keep the first one until it is refused."""
+
+    async def with_token(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if token := who.token():
+            request.headers["Authorization"] = f"Bearer {token}"
+        return await send(request)
+
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=who.tls), middlewares=(with_token,))
+    return kopf.AiohttpSession(server=who.server, default_namespace=who.namespace, aiohttp_session=session)
 
 
 def register(registry: kopf.OperatorRegistry, shell: Shell) -> None:
@@ -107,7 +105,7 @@ def register(registry: kopf.OperatorRegistry, shell: Shell) -> None:
         await shell.stop()
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.AiohttpSession:
         return connection(shell.credentials)
 
     @kopf.on.probe(registry=registry, id="loop")

@@ -70,10 +70,11 @@ async def test_programs_go_on_with_a_new_token_without_being_refused_once(
             Mount(stack.plane, stack.namespace, account, stack.directory / f"{program.name}-account")
             for account, program in ((OPERATOR_ACCOUNT, stack.operators[0]), (API_ACCOUNT, stack.apis[0]))
         ]
-        for mount in mounts:
-            await mount.replace()
         old = [await mount.replace() for mount in mounts]
-        stack.relay.cut()  # all connections and watches begin anew, with these
+        for program in (*stack.operators, *stack.apis):  # what they begin with is to die
+            await program.process.kill()
+            program.process.start()
+            await program.until_ready()
         before = await stack.api.start("before")
         await renewed(stack)
         for mount in mounts:
@@ -85,6 +86,8 @@ async def test_programs_go_on_with_a_new_token_without_being_refused_once(
         after = await stack.api.start("after")
         stack.relay.cut()
         again = await stack.api.start("again")
+        await stack.apply_fleet(FleetPlan(name="second", pods=1))
+        await stack.until_pods_ready(1, "second")
         assert [answer.status for answer in (before, during, after, again)] == [201] * 4
         # Leaving the stack counts what was refused: not one 401.
 

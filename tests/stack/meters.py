@@ -43,6 +43,9 @@ class ServerMeter:
                 continue
             resource = "/".join(filter(None, (labels["resource"], labels["subresource"])))
             requests[(labels["verb"], resource, labels["code"])] += int(value)
+        for labels, value in samples(page["text"], "authentication_attempts"):
+            if labels["result"] != "success":  # these are in no other count
+                requests[("any", "anything", "401")] += int(value)
         return requests
 
 
