@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from greenroom_core.model import chart, crds, roles
+from greenroom_core.model import chart, crds, rbac_page, roles
 
 from .rendering import CHART, Helm
 
@@ -23,6 +23,15 @@ def test_a_verb_more_in_the_list_of_roles_is_noticed(monkeypatch: pytest.MonkeyP
     more = ({**roles.API[0], "verbs": [*roles.API[0]["verbs"], "update"]}, *roles.API[1:])
     monkeypatch.setattr(chart, "ROLES", {**chart.ROLES, "api": more})
     assert crds.stale() == [CHART / "files" / "roles.yaml"]
+
+
+def test_the_page_of_rights_leaves_no_account_of_the_chart_out() -> None:
+    """Another Role of the chart would be another row."""
+    known = [grant.rules for grant in rbac_page.GRANTS]
+    assert all(rules in known for rules in (*chart.ROLES.values(), *chart.CLUSTER_ROLES.values()))
+    for rules in known:
+        for rule in rules:
+            assert f"| {', '.join(rule['verbs'])} |" in rbac_page.page()
 
 
 def test_the_chart_holds_the_very_crds() -> None:

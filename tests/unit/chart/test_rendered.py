@@ -351,7 +351,6 @@ def test_the_api_asks_whom_it_is_to_ask(helm: Helm, values: str, expected: AuthS
 @pytest.mark.parametrize(
     ("api", "says"),
     [
-        ({"talkPage": True}, "api.talkPage=false"),
         ({"auth": {"mode": "keys"}}, "api.auth.keys.secret must name a Secret"),
         ({"auth": {"mode": "oidc", "oidc": {"issuer": "https://a.example"}}}, "api.auth.oidc.audience must be set"),
         ({"auth": {"mode": "oidc", "oidc": {"issuer": "http://a.example", "audience": "a"}}}, "issuer"),
@@ -366,6 +365,10 @@ def test_the_page_that_one_talks_to_is_off_unless_it_is_asked_for(helm: Helm) ->
     deployment = of_kind(helm.render({}), "Deployment")["greenroom-api"]
     variables = environment(deployment["spec"]["template"]["spec"]["containers"][0])
     assert not load(ApiSettings, "greenroom api", [], variables).talk_page
+    deployment = of_kind(helm.render({"api": {"talkPage": True}}), "Deployment")["greenroom-api"]
+    variables = environment(deployment["spec"]["template"]["spec"]["containers"][0])
+    assert load(ApiSettings, "greenroom api", [], variables).talk_page
+    assert load(AuthSettings, "greenroom api", [], variables).auth is AuthMode.KUBERNETES
 
 
 def test_the_service_leads_to_the_api_s_pods_alone(helm: Helm) -> None:

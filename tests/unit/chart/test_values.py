@@ -26,6 +26,17 @@ BAD: tuple[tuple[str, Any], ...] = (
     ("api.replicas", 1.5),
     ("api.service.port", 70000),
     ("api.logFormat", "xml"),
+    ("crdCheck", "yes"),
+    ("operator.podLabels.app", "two words"),
+    ("operator.priorityClassName", "High"),
+    ("api.autoscaling.cpuPercent", 0),
+    ("api.ingress.paths.0", "calls"),
+    ("api.ingress.hosts.0", "https://a.example.com"),
+    ("api.ingress.tls.0.secretName", "A Secret"),
+    ("networkPolicies.apiServerPorts", []),
+    ("networkPolicies.apiFrom.0", "everybody"),
+    ("monitoring.monitors.interval", "often"),
+    ("demo.redis.url", "http://store"),
     ("demo.enabled", "yes"),
     ("demo.name", "Demo"),
     ("demo.sessionsPerPod", 0),
@@ -42,10 +53,17 @@ def test_a_bad_value_is_refused_with_its_field(helm: Helm, field: str, value: An
         helm.render(nested(field, value))
 
 
-@pytest.mark.parametrize("field", ["replicas", "operator.replica", "demo.limits.maxSessions", "api.service.type"])
+@pytest.mark.parametrize(
+    "field", ["replicas", "operator.replica", "demo.limits.maxSessions", "api.service.type", "monitoring.grafana"]
+)
 def test_a_value_that_nobody_reads_is_refused_by_name(helm: Helm, field: str) -> None:
     with pytest.raises(Refused, match=re.escape(f"'{field.rpartition('.')[2]}' not allowed")):
         helm.render(nested(field, 1))
+
+
+def test_a_label_that_the_chart_sets_itself_is_refused_by_name(helm: Helm) -> None:
+    with pytest.raises(Refused, match=r"invalid propertyName 'helm\.sh/chart'"):
+        helm.render({"labels": {"helm.sh/chart": "mine"}})
 
 
 def test_a_value_taken_away_is_missed_by_name(helm: Helm) -> None:
@@ -54,6 +72,6 @@ def test_a_value_taken_away_is_missed_by_name(helm: Helm) -> None:
 
 
 def nested(field: str, value: Any) -> Body:
-    """`a.b` as `{"a": {"b": value}}`."""
-    body: Body = reduce(lambda inner, key: {key: inner}, reversed(field.split(".")), value)
+    """`a.b` as `{"a": {"b": value}}`, `a.0` as `{"a": [value]}`."""
+    body: Body = reduce(lambda inner, key: [inner] if key == "0" else {key: inner}, reversed(field.split(".")), value)
     return body
