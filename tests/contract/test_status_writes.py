@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from tests.contract.door import Door, Object, on_both, session, unique
 
 from greenroom_core.kube.client import Selection
@@ -345,11 +346,12 @@ async def test_status_of_a_terminating_object_can_still_be_written(door: Door) -
 
 
 @on_both
-async def test_metadata_through_status_is_passed_over_without_a_write(door: Door) -> None:
+async def test_metadata_through_status_is_passed_over(door: Door) -> None:
     made = await written_once(door)
     patch = {"metadata": {"annotations": {CLOSE_REQUESTED: "yes"}, "finalizers": [LEAVE_CALL], "labels": {"a": "b"}}}
     after = await door.client.merge_patch(SESSIONS, door.namespace, made.metadata.name, patch, subresource="status")
-    assert after.metadata == made.metadata
+    # In 1.32 it is a write all the same; in 1.36, and in the fake, it is none.
+    assert replace(after.metadata, resource_version=made.metadata.resource_version) == made.metadata
 
 
 @on_both
