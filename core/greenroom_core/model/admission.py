@@ -1,8 +1,8 @@
 """What a runtime pod may write, in the API server's own judgement: the policies that chart and tests install.
 
 RBAC lets each runtime pod write the status of every session of its namespace, and create any; these narrow that to the
-sessions that it holds, or has started itself, by the uid of the pod that its token is bound to. Nobody writes status but
-the operator and that pod, administrators included.
+sessions that it holds, or has started itself, by the uid of the pod that its token is bound to. Nobody else than the
+operator and that pod writes status, administrators included.
 """
 
 from __future__ import annotations

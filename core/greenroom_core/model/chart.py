@@ -1,5 +1,5 @@
 """Renders what the Helm chart takes from the model: copies of the CRDs, the rules of its Roles, its admission policies;
-and the reference of its values.
+and the pages of its values and its accounts' rights.
 
 The chart's templates read `files/roles.yaml`: a verb is written down in `greenroom_core.model.roles`, nowhere else.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from greenroom_core.model import admission, roles, values_page
+from greenroom_core.model import admission, rbac_page, roles, values_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[3]
 CHART_FOLDER = _ROOT / "charts" / "greenroom"
 VALUES_PAGE = _ROOT / "docs" / "values.md"
+RBAC_PAGE = _ROOT / "docs" / "rbac.md"
 
 ROLES: Mapping[str, tuple[roles.Rule, ...]] = {
     "operator": roles.OPERATOR,
@@ -46,6 +47,7 @@ def rendered(crds: Mapping[str, str]) -> dict[Path, str]:
     return {CHART_FOLDER / "crds" / name: crd for name, crd in crds.items()} | {
         CHART_FOLDER / "files" / "roles.yaml": _head("roles") + text,
         CHART_FOLDER / "files" / "admission.yaml": _head("admission") + yaml.safe_dump_all(policies(), sort_keys=False),
+        RBAC_PAGE: rbac_page.page(),
         VALUES_PAGE: values_page.page(
             (CHART_FOLDER / "values.yaml").read_text(), (CHART_FOLDER / "values.schema.json").read_text()
         ),
