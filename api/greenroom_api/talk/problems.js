@@ -49,6 +49,7 @@ export async function refused(answer) {
   const again = after ? `Try again in ${after} s.` : "";
   switch (answer.status) {
     case 401:
+      return new Problem(`You may not talk here: ${detail}`, "Open the page with a token: put #token=… behind its address.");
     case 403:
       return new Problem(`You may not talk here: ${detail}`, "Who may start a session is the server's setting.");
     case 422:

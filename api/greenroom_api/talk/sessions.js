@@ -1,6 +1,7 @@
 // The REST routes that a call needs, each relative to the page's own address, so that a path prefix before it stays.
 
 import { Problem, refused } from "./problems.js";
+import { authorization } from "./token.js";
 
 const ROOT = new URL(".", document.baseURI);
 const ANSWER_WAIT_SECONDS = 10;
@@ -8,6 +9,9 @@ const ANSWER_SECONDS = 60;
 const CLOSE_SECONDS = 3;
 const RECORD_TRIES = 10;
 const RECORD_PAUSE_SECONDS = 0.3;
+
+// Of the sessions that this page has started, where the server asks who its callers are: a beacon has no headers.
+const closeTokens = new Map();
 
 export async function iceServers(callId, signal) {
   const answer = await ask("GET", `talk/settings/${encodeURIComponent(callId)}`, { signal });
@@ -24,7 +28,9 @@ export async function start(callId, offer, { runtime, callType }) {
   if (!answer.ok) {
     throw await refused(answer);
   }
-  return (await answer.json()).session_id;
+  const id = (await answer.json()).session_id;
+  closeTokens.set(id, answer.headers.get("Greenroom-Close-Token"));
+  return id;
 }
 
 // The agent's SDP.
@@ -73,7 +79,12 @@ export async function close(callId, sessionId) {
 }
 
 export function closeByBeacon(callId, sessionId) {
-  navigator.sendBeacon(new URL(`${path(callId, sessionId)}/close`, ROOT));
+  const address = new URL(`${path(callId, sessionId)}/close`, ROOT);
+  const token = closeTokens.get(sessionId);
+  if (token) {
+    address.searchParams.set("token", token);
+  }
+  navigator.sendBeacon(address);
 }
 
 function sessionsOf(callId) {
@@ -85,7 +96,7 @@ function path(callId, sessionId) {
 }
 
 async function ask(method, address, { body, signal } = {}) {
-  const headers = body ? { "Content-Type": "application/json" } : {};
+  const headers = { ...authorization(), ...(body ? { "Content-Type": "application/json" } : {}) };
   try {
     return await fetch(new URL(address, ROOT), { method, body, headers, signal });
   } catch (error) {
