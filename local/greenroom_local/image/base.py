@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,9 @@ def recipe() -> str:
 
 async def make(buildah: tuple[str, ...], name: str, log: Log, scratch: Path) -> None:
     """Commit the base as image `name`. Needs root, debootstrap and Debian's mirror; raises Unbuildable."""
-    with tempfile.TemporaryDirectory(prefix="base-", dir=scratch) as folder:
-        root = Path(folder) / "root"
+    root = scratch / "base"
+    discard(root)
+    try:
         await log.run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root))
         _cut(root)
         (root / "usr/bin/python").symlink_to("python3")
@@ -38,6 +39,17 @@ async def make(buildah: tuple[str, ...], name: str, log: Log, scratch: Path) -> 
         await log.run(*buildah, "config", "--env", "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin", container)
         await log.run(*buildah, "config", "--cmd", "python3", container)
         await log.run(*buildah, "commit", "--rm", container, name)
+    finally:
+        discard(root)
+
+
+def discard(root: Path) -> None:
+    """Remove a tree, if it is there. A debootstrap that was killed leaves the machine's /proc and /sys mounted in it."""
+    mounted = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+    for place in reversed([place for place in mounted if place.startswith(f"{root}/")]):
+        subprocess.run(["umount", "--lazy", place], check=True)
+    if root.exists():
+        shutil.rmtree(root)
 
 
 def _cut(root: Path) -> None:
