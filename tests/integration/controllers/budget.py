@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def busy_pods_budget(helm: Helm) -> dict[str, Any]:
-    """To be applied to any namespace."""
-    [budget] = [body for body in helm.render({}) if body["kind"] == "PodDisruptionBudget"]
+    """The one of the runtime pods with calls, to be applied to any namespace."""
+    budgets = [body for body in helm.render({}) if body["kind"] == "PodDisruptionBudget"]
+    [budget] = [body for body in budgets if body["metadata"]["name"].endswith("-busy-pods")]
     del budget["metadata"]["namespace"]
     return budget
 
