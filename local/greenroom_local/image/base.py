@@ -44,7 +44,7 @@ async def make(buildah: tuple[str, ...], name: str, log: Log, scratch: Path) -> 
 
 
 def discard(root: Path) -> None:
-    """Remove a tree, if it is there. A debootstrap that was killed leaves the machine's /proc and /sys mounted in it."""
+    """Remove a tree, if it is there. A killed debootstrap leaves the machine's /proc and /sys mounted in it."""
     mounted = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
     for place in reversed([place for place in mounted if place.startswith(f"{root}/")]):
         subprocess.run(["umount", "--lazy", place], check=True)
