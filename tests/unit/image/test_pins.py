@@ -26,9 +26,15 @@ def names(text: str) -> set[str]:
 
 
 def wanted(one: pins.Pins) -> list[licences.Brought]:
-    """All that is brought in on the image's Python."""
-    python = {"python_version": pins.PYTHON_VERSION, "python_full_version": f"{pins.PYTHON_VERSION}.0"}
-    return licences.brought("image", {"image": list(one.requirements)}, licences.installed(), python)
+    """All that is brought in on the image's Python, read from the packages that are installed here."""
+    present = licences.installed()
+    if "pocketsphinx" not in present:
+        pytest.skip("no pocketsphinx here, and so nothing that tells what it brings")
+    python = {
+        **{"python_version": pins.PYTHON_VERSION, "python_full_version": f"{pins.PYTHON_VERSION}.0"},
+        **{"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
+    }
+    return licences.brought("image", {"image": list(one.requirements)}, present, python)
 
 
 @pytest.mark.parametrize("one", pins.all_pins(ROOT), ids=lambda one: one.file)
