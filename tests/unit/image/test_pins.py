@@ -31,8 +31,11 @@ def wanted(one: pins.Pins) -> list[licences.Brought]:
     if "pocketsphinx" not in present:
         pytest.skip("no pocketsphinx here, and so nothing that tells what it brings")
     python = {
-        **{"python_version": pins.PYTHON_VERSION, "python_full_version": f"{pins.PYTHON_VERSION}.0"},
-        **{"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
+        "python_version": pins.PYTHON_VERSION,
+        "python_full_version": f"{pins.PYTHON_VERSION}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
     }
     return licences.brought("image", {"image": list(one.requirements)}, present, python)
 
