@@ -22,9 +22,9 @@ class Release:
         self.namespace = namespace
         self.objects = Objects(cluster.admin)
 
-    async def install(self, values: Body) -> str:
+    async def install(self, values: Body, *flags: str) -> str:
         """What helm says. Raises Refused."""
-        return await self.helm("install", "greenroom", str(CHART), values=values)
+        return await self.helm("install", "greenroom", str(CHART), *flags, values=values)
 
     async def upgrade(self, values: Body) -> str:
         return await self.helm("upgrade", "greenroom", str(CHART), "--reset-then-reuse-values", values=values)

@@ -74,6 +74,39 @@ async def test_the_notes_say_what_to_do_where_there_is_no_runtime(release: Relea
     assert """-d '{"runtime": "support"}'""" in said
 
 
+@pytest.mark.parametrize(
+    ("values", "told", "untold"),
+    [
+        ({}, ["--clusterrole=edit", "helm test greenroom"], ["From outside", "--audience", "create role caller"]),
+        (
+            {"userRoles": False, "api": {"auth": {"kubernetes": {"audiences": ["calls"]}}}},
+            ["create role caller --verb=create,get,update", "create token caller --audience calls"],
+            ["--clusterrole"],
+        ),
+        (
+            {"api": {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}},
+            ["the API is at http://a.example.com", "set api.ingress.tls"],
+            [],
+        ),
+        (
+            {"api": {"ingress": {"enabled": True, "tls": [{"secretName": "tls"}]}}},
+            ["where the ingress controller is, by any name"],
+            ["set api.ingress.tls"],
+        ),
+        ({"api": {"auth": {"mode": "none"}}}, ["The API asks nobody"], ["create token", "Authorization"]),
+        ({"uninstall": {"enabled": False}}, ["delete agentsessions --all"], ["To uninstall: helm"]),
+    ],
+)
+async def test_the_notes_are_those_of_the_values(
+    release: Release, values: Body, told: list[str], untold: list[str]
+) -> None:
+    said = await release.install(values, "--dry-run=server")
+    for words in told:
+        assert words in said
+    for words in untold:
+        assert words not in said
+
+
 async def test_each_account_may_do_what_the_list_says_and_nothing_else(release: Release, cluster: ControlPlane) -> None:
     await release.install({})
     listed: dict[str, Sequence[roles.Rule]] = {
