@@ -60,10 +60,10 @@ async def build() -> int:
 
 
 async def run(options: Options, steps: Sequence[Step]) -> int:
-    """A cluster, an image in it, the steps, the figures."""
+    """An image, a cluster that has it, the steps, the figures."""
     begun = time.monotonic()
+    name = options.image or await image.build(say)
     async with cluster(options.cluster, say) as made:
-        name = options.image or await image.build(say)
         if not options.image:
             await made.load_image(image.ARCHIVE)
         say(f"e2e: a cluster ({made.kind}) with the image {name} after {time.monotonic() - begun:.0f} s")
