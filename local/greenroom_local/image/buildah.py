@@ -73,11 +73,11 @@ class Buildah:
         if shutil.which("apt-get") is None:
             raise Unbuildable(f"neither Docker nor {' and '.join(missing)} is here: install one of them")
         say(f"installing {', '.join(_PACKAGES)}")
-        # Somebody else may be installing something.
+        # Somebody else may be installing something. What buildah recommends it needs: on Debian 13 it wants netavark.
         apt = ("apt-get", "--option=DPkg::Lock::Timeout=300", "-q")
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         await self.log.run(*apt, "update", environment=environment)
-        await self.log.run(*apt, "install", "-y", "--no-install-recommends", *_PACKAGES, environment=environment)
+        await self.log.run(*apt, "install", "-y", *_PACKAGES, environment=environment)
 
 
 def _local(name: str) -> str:
