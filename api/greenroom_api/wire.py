@@ -24,6 +24,9 @@ HEAD_LIMIT_BYTES = 64 * 1024
 _LINGER_SECONDS = 2.0
 """After a refusal: a connection that is closed while its client still sends takes the refusal with it."""
 
+_LINGER_BYTES = 1024 * 1024
+"""What may still come then, and is thrown away."""
+
 _CLOSED_WITHIN_SECONDS = 10.0
 """A connection that is closed while its client does not take what was written is cut off then."""
 
@@ -91,6 +94,7 @@ class GatheringProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # of a head that is not whole yet, by whole pieces
         self._another = False  # a request has ended in this piece
         self._refused = False
+        self._thrown_away_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", Gathered(transport)))
@@ -99,6 +103,9 @@ class GatheringProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
+            self._thrown_away_bytes += len(data)
+            if self._thrown_away_bytes > _LINGER_BYTES:
+                self.transport.close()
             return
         self._another = False
         if self._turn.stage is Stage.IDLE:

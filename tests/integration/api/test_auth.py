@@ -199,6 +199,42 @@ async def test_a_head_without_end_is_not_kept(door: Bench) -> None:
     assert await status(door, "GET", "/health", None) == 200
 
 
+async def test_no_body_is_a_bug_to_a_real_api_server(
+    control_plane: ControlPlane, installed_crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """What gets past our own look at it is the API server's to judge: 422 with its words, never a 500."""
+    async with guarded(control_plane, namespace, tmp_path) as bench:
+        token = await caller(control_plane, namespace, "ann", ALL)
+        headers = {"Authorization": f"Bearer {token}", "Prefer": "respond-async", "Content-Type": "application/json"}
+        nested: Any = 1
+        for _ in range(300):
+            nested = {"a": nested}
+        for number, (body, expected) in enumerate(
+            (
+                ({"parameters": {"": None, "\x00": "\x00", "é💩": [10**30, -1e-300, 2**63]}}, (202, 422)),
+                ({"parameters": nested}, (202, 422)),
+                ({"parameters": {str(key): key for key in range(10_000)}}, (202, 422)),
+                ({"parameters": {"a": "x" * 250_000}}, (202, 422)),
+                ({"labels": {"a b": "c"}}, (422,)),
+                ({"labels": {"a": "c" * 64}}, (422,)),
+                ({"labels": {"greenroom.dev/": ""}}, (422,)),
+                ({"labels": {"kubernetes.io/../../x": "y"}}, (422,)),
+                ({"call_type": "../../x"}, (202, 422)),
+                ({"priority": 2**31}, (422,)),
+                ({"priority": -(2**63)}, (422,)),
+                ({"limits": {"max_duration_seconds": 1e300}}, (202, 422)),
+                ({"limits": {"idle_timeout_seconds": -0.0}}, (202, 422)),
+                ({"ttl_seconds_after_finished": 2**40}, (202, 422)),
+                ({"runtime": "no-such-runtime"}, (422,)),
+            )
+        ):
+            path = f"/calls/body-{number}/sessions"
+            async with bench.http.post(path, data=json.dumps(body), headers=headers) as answer:
+                said = await answer.text()
+                assert answer.status in expected, (str(body)[:200], answer.status, said[:500])
+                assert answer.status == 202 or json.loads(said)["detail"], said
+
+
 async def test_an_audience_of_its_own(
     control_plane: ControlPlane, installed_crds: None, namespace: str, tmp_path: Path
 ) -> None:
