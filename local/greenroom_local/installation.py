@@ -38,12 +38,12 @@ async def install_resources(admin: Admin, clock: Clock) -> None:
                 await clock.sleep(_POLL_SECONDS)
 
 
-async def install_policies(admin: Admin, namespace: str, operator: str = OPERATOR_ACCOUNT) -> None:
+async def install_policies(admin: Admin, namespace: str, operator_namespace: str | None = None) -> None:
     """What a runtime pod may write; they are in force a moment later. Their names have the namespace's, for they are
-    the cluster's."""
+    the cluster's. `operator_namespace`: where the operator's account is, if it is in another."""
     group = "/apis/admissionregistration.k8s.io/v1"
     for policy in (
-        admission.run_state(f"{namespace}-run-state", namespace, operator),
+        admission.run_state(f"{namespace}-run-state", namespace, OPERATOR_ACCOUNT, operator_namespace),
         admission.own_sessions(f"{namespace}-own-sessions", namespace),
     ):
         name = policy["metadata"]["name"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.stack.programs import OPERATOR_ACCOUNT
-
 from greenroom_core.model import names
 from greenroom_local.admin import AdminError
 from greenroom_local.installation import install_policies
@@ -18,9 +16,9 @@ IN_FORCE_SECONDS = 30.0
 _PROBE = "are-the-policies-in-force"
 
 
-async def put_under_policies(plane: ControlPlane, namespace: str, operator: str = OPERATOR_ACCOUNT) -> None:
+async def put_under_policies(plane: ControlPlane, namespace: str) -> None:
     """Returns when not even the administrator may write a status. Both are compiled by the same controller at once."""
-    await install_policies(plane.admin, namespace, operator)
+    await install_policies(plane.admin, namespace)
     sessions = f"/apis/{names.API_VERSION}/namespaces/{namespace}/agentsessions"
     body = {
         "apiVersion": names.API_VERSION,

@@ -12,6 +12,7 @@ from tests.stack.programs import OPERATOR_ACCOUNT, RULES, Launchpad, install_acc
 
 from greenroom_core.model import names, roles
 from greenroom_local.admin import AdminError
+from greenroom_local.installation import install_policies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -59,6 +60,7 @@ async def operator_outside(stack: Stack) -> AsyncIterator[None]:
     await stack.plane.admin.create(
         f"{rbac}/clusterrolebindings", {"metadata": {"name": home}, "subjects": [subject], "roleRef": reference}
     )
+    await install_policies(stack.plane.admin, stack.namespace, operator_namespace=home)
     launchpad = Launchpad(stack.plane, home, stack.directory / "home")
     operator = await launchpad.operator(0, "--namespace", stack.namespace, "--lease-namespace", home)
     operator.process.start()
