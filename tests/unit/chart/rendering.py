@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,8 +229,14 @@ class Helm:
         namespace: str = NAMESPACE,
         chart: Path = CHART,
     ) -> list[Body]:
-        text = self.run("template", release, str(chart), "--namespace", namespace, *more, values=values)
-        return [body for body in yaml.safe_load_all(text) if body]
+        words = ("template", release, str(chart), "--namespace", namespace, *more)
+        return [body for body in yaml.load_all(_once(self, words, json.dumps(values)), yaml.CSafeLoader) if body]
+
+
+@cache
+def _once(helm: Helm, words: tuple[str, ...], values: str) -> str:
+    """Many tests look at the same rendering, and helm takes its time. Raises :class:`Refused`."""
+    return helm.run(*words, values=json.loads(values))
 
 
 def hook(body: Body) -> str:
