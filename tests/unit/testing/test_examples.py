@@ -16,6 +16,7 @@ from greenroom.testing import Call, Conversation, ScriptedLLM
 
 ROOT = Path(__file__).resolve().parents[3]
 BLOCKS = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", (ROOT / "docs/testing.md").read_text(), re.M | re.S)
+HEARS = sys.version_info < (3, 14)  # from there on pocketsphinx, so local.STT, has no wheel
 KEYS = ("STREAM_API_KEY", "STREAM_API_SECRET", "DEEPGRAM_API_KEY", "GOOGLE_API_KEY", "ELEVENLABS_API_KEY")
 
 
@@ -37,7 +38,8 @@ def test_the_examples_of_the_document_pass(tmp_path: Path) -> None:
         "test_sound.py",
     ]
     for name, source in BLOCKS:
-        (tmp_path / name).write_text(source)
+        if HEARS or name != "test_sound.py":
+            (tmp_path / name).write_text(source)
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
     )
@@ -47,7 +49,7 @@ def test_the_examples_of_the_document_pass(tmp_path: Path) -> None:
         [sys.executable, *words], cwd=tmp_path, env=alone, capture_output=True, text=True, timeout=100
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout
+    assert f"{5 if HEARS else 4} passed" in done.stdout
 
 
 async def test_an_agent_of_vendors_parts_is_tested_without_the_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
