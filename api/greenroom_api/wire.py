@@ -169,9 +169,11 @@ class GatheringProtocol(HttpToolsProtocol):
     @property
     def waits_since(self) -> float | None:
         """None while it is not the client that is waited for: an answer is due, or what it sends is not read."""
+        if self.transport.is_closing():
+            return None
         if self._refused:
             return float("-inf")
-        if self._turn.stage is Stage.ANSWER or self.flow.read_paused or self.transport.is_closing():
+        if self._turn.stage is Stage.ANSWER or self.flow.read_paused:
             return None
         if self._turn.stage is not Stage.BODY and self._answering:
             return None
