@@ -6,12 +6,13 @@ import gc
 import signal
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 import yaml
 from tests.crds import install
+from tests.side_by_side import scheduler
 
 from greenroom_local.binaries import find_installed
 from greenroom_local.control_plane import ControlPlane
@@ -26,6 +27,12 @@ def pytest_configure() -> None:
     """A shell starts its background jobs deaf to Ctrl-C; so would be the programs that tests press it for."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `-n 2`, where pytest-xdist is installed."""
+    return scheduler(config, log) if config.getoption("dist") == "load" else None
 
 
 def pytest_collection_finish() -> None:
