@@ -25,7 +25,7 @@ async def uninstalled(scene: Scene) -> None:
 
 async def wrong_order(scene: Scene) -> None:
     """helm uninstall --no-hooks under a live call: what stays Terminating goes by the documented command."""
-    await installing.helm_install(scene, **_small())
+    await installing.helm_install(scene, **_small(scene))
     await calls.start(scene, "left-behind")
     await scene.helm.ok("uninstall", RELEASE, "--no-hooks", "--timeout", "5m", seconds=360)
 
@@ -46,7 +46,7 @@ async def wrong_order(scene: Scene) -> None:
 
 async def namespace_deleted(scene: Scene) -> None:
     """A namespace that is deleted with a live call in it ends by itself."""
-    await installing.helm_install(scene, **_small())
+    await installing.helm_install(scene, **_small(scene))
     await calls.start(scene, "with-the-namespace")
     await scene.kubectl.ok("delete", "namespace", NAMESPACE, "--wait=false")
 
@@ -72,5 +72,6 @@ async def _ours(scene: Scene) -> list[Body]:
     return await scene.kubectl.items(_OURS)
 
 
-def _small() -> Body:
-    return {"operator": {"replicas": 1}}
+def _small(scene: Scene) -> Body:
+    """One operator, and a drain that is short: whose account is gone stays for as long as its pod may."""
+    return {"operator": {"replicas": 1}, "demo": {**scene.values()["demo"], "drainTimeoutSeconds": 20}}
