@@ -16,7 +16,7 @@ from tests.simulation.seeds import digest, in_processes, kept_broken, play_all
 
 DAYS = 2_000
 SHOWN = 5
-ENOUGH_DAYS = 400
+ENOUGH_DAYS = 800
 """In so many a mistake shows, or the days are too quiet."""
 KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
 _PRINT_DIGESTS = """
