@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 import kopf
+from kopf._core.engines.peering import Identity
 
 from greenroom_core import logs
 from greenroom_core.event_loop import loop_factory
@@ -34,6 +36,8 @@ def main(argv: Sequence[str]) -> None:
         runner.run(
             kopf.operator(
                 registry=registry,
+                # kopf would ask for the user's name, and a user whom the cluster chose has none.
+                identity=Identity(socket.gethostname()),
                 standalone=True,
                 clusterwide=not settings.namespace,
                 namespaces=[settings.namespace] if settings.namespace else [],
