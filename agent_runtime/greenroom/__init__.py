@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from greenroom_core.first_process import heed_sigterm
+
 if TYPE_CHECKING:
     from greenroom.agent import Agent, User
     from greenroom.checkpoints import CheckpointStore
@@ -63,6 +65,9 @@ _HOMES = {
     "Warmable": "greenroom.warmup",
     "WarmupCache": "greenroom.warmup",
 }
+
+# Agent files import for seconds before they run anything.
+heed_sigterm()
 
 
 def __getattr__(name: str) -> Any:

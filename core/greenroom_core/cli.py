@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from greenroom_core.first_process import heed_sigterm
+
 PROGRAMS = {
     "operator": ("greenroom_operator.main", "schedules sessions onto runtime pods"),
     "api": ("greenroom_api.main", "the REST API over the cluster"),
@@ -20,6 +22,7 @@ _EXTRAS = {"uninstall": "operator", "check": "api", "up": "all", "demo": "all"}
 
 
 def main() -> None:
+    heed_sigterm()
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     if word not in PROGRAMS:
         known = "\n".join(f"  greenroom {name:14} {what}" for name, (_, what) in PROGRAMS.items())

@@ -18,6 +18,7 @@ from greenroom.errors import HeldElsewhere, RegistryUnavailable, StartAbandoned
 from greenroom.hosts.answers import polled, settled
 from greenroom.runtime import told
 from greenroom.runtime.starts import CALLER_GONE
+from greenroom_core.first_process import heed_sigterm, sigterm_is_free
 from greenroom_core.kube.client import Selection
 from greenroom_core.kube.errors import KubeError, NotFound
 from greenroom_core.kube.kinds import SESSIONS
@@ -281,7 +282,7 @@ class PodHost:
         await self._running().until_ready()
 
     def _heed_sigterm(self) -> None:
-        if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        if not sigterm_is_free():
             return
         try:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_sigterm)
@@ -300,6 +301,7 @@ class PodHost:
 def _end_by_sigterm(_: asyncio.Task[None] | None) -> None:
     """As it would have without a handler."""
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    heed_sigterm()
     logging.shutdown()
     sys.stdout.flush()
     os.kill(os.getpid(), signal.SIGTERM)
