@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -274,8 +273,5 @@ async def _beside(work: Coroutine[Any, Any, None], watchers: list[Coroutine[Any,
         try:
             await work
         finally:
-            for task in tasks:
+            for task in tasks:  # the group waits for them; waiting here would swallow a cancellation from outside
                 task.cancel()
-            for task in tasks:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task

@@ -109,6 +109,18 @@ def test_an_agent_that_does_not_start_shows_why(tmp_path: Path) -> None:
     assert "ValueError: no key given" in done.stderr
 
 
+def test_an_operator_that_does_not_start_shows_why(tmp_path: Path) -> None:
+    (tmp_path / "kopf.py").write_text("raise RuntimeError('kopf is broken on purpose')")
+    words = greenroom("up", "--port", str(free_ports(1)[0]))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 1
+    assert "greenroom-operator does not start" in done.stderr
+    assert "kopf is broken on purpose" in done.stderr
+
+
 def test_a_dead_operator_is_replaced_and_calls_go_on(up: Up) -> None:
     _, answer = up.get("/calls/lasting/sessions", "POST", b"{}")
     name = json.loads(answer)["session_id"]
