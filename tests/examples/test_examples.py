@@ -188,7 +188,7 @@ async def test_uv_makes_the_environment(tmp_path: Path) -> None:
 
     It fetches packages; where there is no package index it is skipped, but never in CI.
     """
-    pins = (ROOT / "constraints.txt").read_text().split()
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
     (tmp_path / "pyproject.toml").write_text(
         f"""
 [project]
