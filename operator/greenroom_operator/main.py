@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import kopf
-from kopf._core.engines.peering import Identity
 
 from greenroom_core import logs
 from greenroom_core.event_loop import loop_factory
@@ -20,6 +19,8 @@ from greenroom_operator.shell import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kopf._core.engines.peering import Identity
 
 
 def main(argv: Sequence[str]) -> None:
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
             kopf.operator(
                 registry=registry,
                 # kopf would ask for the user's name, and a user whom the cluster chose has none.
-                identity=Identity(socket.gethostname()),
+                identity=cast("Identity", socket.gethostname()),
                 standalone=True,
                 clusterwide=not settings.namespace,
                 namespaces=[settings.namespace] if settings.namespace else [],
