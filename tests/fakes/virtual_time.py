@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import selectors
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
@@ -82,6 +83,17 @@ class _JumpingSelector(selectors.BaseSelector):
         self._files.close()
 
 
+class _Task(asyncio.Task[Any]):
+    """Sets of tasks, such as those that asyncio itself cancels from, go by number and not by addresses."""
+
+    def __init__(self, number: int, coroutine: Coroutine[Any, Any, Any], **more: Any) -> None:
+        self._number = number
+        super().__init__(coroutine, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """`limit_seconds` bounds the virtual time from the start; None: no bound."""
 
@@ -91,6 +103,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.threads_at_work = 0
         super().__init__(_JumpingSelector(self))
         self._clock_resolution = 1e-9
+        numbers = itertools.count()
+        self.set_task_factory(lambda loop, coroutine, **more: _Task(next(numbers), coroutine, loop=loop, **more))
 
     def time(self) -> float:
         return self._now

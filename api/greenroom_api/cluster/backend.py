@@ -58,7 +58,7 @@ class ClusterBackend:
         self._view = ClusterView(client, namespace, self._changed)
         self._tasks = Tasks(world.clock)
         self._figures = Figures(self._view, self._tasks.background)
-        self._starts: set[Start] = set()
+        self._starts: dict[Start, None] = {}  # in the order in which they came
         self._leaving = False
 
     async def __aenter__(self) -> Self:
@@ -97,7 +97,7 @@ class ClusterBackend:
         if self._leaving:
             return Leaving()
         start = Start(self._view, request)
-        self._starts.add(start)
+        self._starts[start] = None
         task = self._tasks.work(self._run(start))
         try:
             result = await asyncio.shield(task)
@@ -207,7 +207,7 @@ class ClusterBackend:
                 self._tasks.background(start.clean_up())
             raise
         finally:
-            self._starts.discard(start)
+            self._starts.pop(start, None)
 
     def _changed(self, change: Change[AgentSession]) -> None:
         self._figures.changed(change)

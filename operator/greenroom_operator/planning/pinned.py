@@ -11,15 +11,15 @@ from greenroom_core.model import names
 from greenroom_core.model.reasons import EndReason
 from greenroom_operator.planning.values import pod_runtime_key, runtime_key
 
-REFUSAL_SHOWN_SECONDS = 30
-"""So long the pod has to see why its own start was refused, should its watch be broken just then."""
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from greenroom_core.model.pod import Pod
     from greenroom_core.model.session import AgentSession
     from greenroom_operator.planning.values import Ending
+
+REFUSAL_SHOWN_SECONDS = 30
+"""So long the pod has to see why its own start was refused, should its watch be broken just then."""
 
 
 def known_pod(session: AgentSession, pods: Mapping[str, Pod]) -> Pod | None:

@@ -189,7 +189,7 @@ class Stage:
             clock=self.clock,
             **self.launcher_options,
         )
-        told = {item["name"]: item["value"] for item in pod.spec.containers[0]["env"] if "value" in item}
+        told = {item["name"]: item["value"] for item in pod.spec.containers[0].get("env", ()) if "value" in item}
         fields = {"NAMESPACE": meta.namespace, "POD_NAME": meta.name, "POD_UID": meta.uid}
         environment = told | {f"GREENROOM_{name}": value for name, value in fields.items()}
         settings = replace(load(RuntimeSettings, "runtime", (), environment), drain_timeout_seconds=60.0)

@@ -17,6 +17,7 @@ from greenroom_api.backend import Full, Started, StartRequest
 from greenroom_core.kube.kinds import RUNTIMES
 from greenroom_core.model.phases import Phase
 from greenroom_core.model.reasons import EndReason
+from greenroom_operator.planning.pinned import REFUSAL_SHOWN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -197,7 +198,7 @@ def test_a_pods_own_start_is_refused_too() -> None:
             with pytest.raises(NoFreeSlot, match="has no free slot, and AgentRuntime 'default' lets nobody wait"):
                 await launcher.start_session("b")
             assert here.clock.boot() - begun < 2.0
-            await here.clock.sleep(5)
+            await here.clock.sleep(REFUSAL_SHOWN_SECONDS + 5)
             assert len(here.server.objects("agentsessions")) == 1
 
     run_virtual(story())
