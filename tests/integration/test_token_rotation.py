@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+STOP_SECONDS = 30.0
 RENEWED_SECONDS = 30.0
 DEAD_SECONDS = 60.0
 """The API server remembers for some seconds that a token was good."""
@@ -72,9 +73,10 @@ async def test_programs_go_on_with_a_new_token_without_being_refused_once(
         ]
         old = [await mount.replace() for mount in mounts]
         for program in (*stack.operators, *stack.apis):  # what they begin with is to die
-            await program.process.kill()
+            await program.process.stop(STOP_SECONDS)
             program.process.start()
             await program.until_ready()
+        await renewed(stack)
         before = await stack.api.start("before")
         await renewed(stack)
         for mount in mounts:
